@@ -1,0 +1,265 @@
+"""The one place where the parts are put together.
+
+What lives here: `prepare` (in the main process: the store is made or opened by the process that holds the root, the
+operator's account ensured, the protocols compiled) and `worker` (in each forked process: database, blobs,
+services, pipeline). What does not: any of the parts.
+
+Laws: the main process keeps no connection and no thread when it forks; neither it nor a worker ever holds the root,
+only the catalog key, and materials that it asked the root's process to open; nothing secret passes through arguments
+or environment, a worker inherits it by fork; what only one process may do, it does under the store lock.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.loaders import Loader
+
+from s3al.config import ServeConfig
+from s3al.first_steps import banner, store_credentials
+from s3al.iam import accounts as iam_accounts
+from s3al.iam import admin, sts
+from s3al.iam.access import authorizer
+from s3al.iam.errors import IAM_ERRORS
+from s3al.iam.ports import Iam
+from s3al.kms import store_keys
+from s3al.kms.data_keys import DataKeys
+from s3al.kms.jobs import jobs_of
+from s3al.kms.materials import Materials
+from s3al.kms.ports import Kms
+from s3al.kms.root import StoreKeys
+from s3al.kms.root_socket import RemoteRoot
+from s3al.kms.seal import protection
+from s3al.kms.service import kms_service
+from s3al.kms.service_key import ServiceKeys, ensure_service_key
+from s3al.kms.store_keys import SealChoice
+from s3al.s3 import operations as s3_operations
+from s3al.s3.access import authorize as s3_authorize
+from s3al.s3.errors import S3_ERRORS
+from s3al.s3.ports import S3
+from s3al.s3.records import Records
+from s3al.s3.state import BucketStates
+from s3al.server import own_api
+from s3al.server.asgi import AsgiApp, Edge, Request, Response
+from s3al.server.browser import SPECIAL, add_cors_headers
+from s3al.server.gateway import Gateway
+from s3al.server.health import health_page
+from s3al.server.logs import Log
+from s3al.server.metrics import KMS_CALLS, Metrics
+from s3al.server.root_keeper import RootKeeper
+from s3al.server.tuning import give_back_memory, settle_collector, tune_threads_and_memory
+from s3al.service.clock import Clock
+from s3al.service.credentials import Credentials
+from s3al.service.in_flight import InFlight
+from s3al.service.operation import Service
+from s3al.service.tending import Tending
+from s3al.store import accounts, catalog, schema
+from s3al.store.accounts import AccountRow
+from s3al.store.database import Rows
+from s3al.store.files import FileBlobs
+from s3al.store.layout import StoreFolder, StoreLock, create_folder, lock_store
+from s3al.store.sqlite import SqliteDatabase
+from s3al.wire.model import compile_service
+from s3al.wire.operations import ALLOWED
+from s3al.wire.plan import ServicePlan
+from s3al.wire.quirks import quirks_of
+from s3al.wire.router import Router
+
+_SERVED = ("s3", "kms", "sts")
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the main process hands to its workers, and to whoever started it."""
+
+    config: ServeConfig
+    folder: StoreFolder
+    store_lock: StoreLock
+    plans: tuple[ServicePlan, ...]
+    log: Log
+    metrics: Metrics
+    banner_lines: list[str]
+    root: RootKeeper
+    store_id: bytes
+    catalog_key: bytes = field(repr=False)
+
+
+def prepare(config: ServeConfig, root: RootKeeper) -> Prepared:
+    """Have the root's process make or open the store. Raises ConfigError, IntegrityError or StoreError; nothing secret
+    is in the messages."""
+    log = Log(show_names=config.log_names)
+    folder = create_folder(config.data)
+    lock = lock_store(folder)
+    seal = seal_choice(config)
+    root.begin(folder.path, seal)
+    plans = tuple(compile_plan(service) for service in _SERVED)  # the seal is opened meanwhile
+    store_id, catalog_key = root.opened()
+    schema.prepare(folder, catalog_key)
+    for plan in plans:
+        for name in plan.missing:
+            log.event("operation_missing", level="warning", service=plan.service, operation=name)
+    lines = protection(seal.path(store_id), folder.path)
+    prepared = Prepared(
+        config, folder, lock, plans, log, Metrics(config.workers + 1), lines, root, store_id, catalog_key
+    )
+    lines += _ensure_operator(prepared)
+    lines += banner(config, store_id)
+    return prepared
+
+
+def seal_choice(config: ServeConfig) -> SealChoice:
+    return SealChoice(config.root_key, config.config_home.parent)
+
+
+def open_keys(folder: StoreFolder, config: ServeConfig) -> StoreKeys:
+    """All keys of a stopped store in this process, by its keyfile, found as every command finds it."""
+    return store_keys.open_keys(folder, seal_choice(config), random=secrets.token_bytes)
+
+
+def open_database(folder: StoreFolder, catalog_key: bytes) -> SqliteDatabase:
+    return SqliteDatabase(folder.catalog, catalog_key, folder.locks)
+
+
+def compile_plan(service: str) -> ServicePlan:
+    document = Loader().load_service_model(service, "service-2")
+    return compile_service(document, operations=ALLOWED[service], quirks=quirks_of(service))
+
+
+def _ensure_operator(prepared: Prepared) -> list[str]:
+    """Make the operator's account if there is none, and replace its root access key if the environment says so. Returns
+    what to tell the operator. A new key is in its file before it is committed: none is ever lost with a crash."""
+    database = open_database(prepared.folder, prepared.catalog_key)
+    root = prepared.root.connect()
+    clock = Clock()
+    behind_ms = database.read_now(clock.load)
+    if behind_ms > 15 * 60 * 1000:
+        prepared.log.event("clock_behind", level="warning", behind_ms=behind_ms)
+    given = prepared.config.root_credentials
+    wanted = iam_accounts.AccessKey(given.access_key_id, given.secret_access_key) if given else None
+
+    def service_key(rows: Rows) -> None:
+        ensure_service_key(rows, root, now_ms=clock(), random=secrets.token_bytes)
+
+    try:
+        database.write_now(service_key)
+        server_key = ServiceKeys(database, root, store_id=prepared.store_id, random=secrets.token_bytes)
+        credentials = Credentials(server_key)
+        server_key.current_material()
+
+        def operator(rows: Rows) -> list[str]:
+            clock.persist(rows)
+            account = accounts.find_operator(rows)
+            made = None
+            if account is None:
+                account = iam_accounts.create_account(
+                    rows, iam_accounts.OPERATOR_NAME, now_ms=clock(), random=secrets.token_bytes, operator=True
+                )
+                made = wanted or iam_accounts.new_access_key(secrets.token_bytes)
+            elif wanted and not _is_current(rows, credentials, account, wanted):
+                made = wanted
+            if made:
+                iam_accounts.replace_root_key(rows, server_key, account, made, now_ms=clock())
+            return store_credentials(prepared.config, prepared.store_id, account, made)
+
+        return database.write_now(operator)
+    finally:
+        database.close()
+        root.close()
+
+
+def _is_current(rows: Rows, credentials: Credentials, account: AccountRow, wanted: iam_accounts.AccessKey) -> bool:
+    row = accounts.find_access_key(rows, wanted.access_key_id)
+    if row is None or row.account_id != account.account_id:
+        return False
+    return secrets.compare_digest(credentials.find(rows, wanted.access_key_id).secret, wanted.secret)
+
+
+def worker(prepared: Prepared) -> AsgiApp:
+    """The application of one worker process."""
+    tune_threads_and_memory()
+    config, folder = prepared.config, prepared.folder
+    root = prepared.root.connect()
+    database = open_database(folder, prepared.catalog_key)
+    blobs = FileBlobs(folder.blobs)
+    clock = Clock()
+    database.read_now(clock.load)
+    server_key = ServiceKeys(database, root, store_id=prepared.store_id, random=secrets.token_bytes)
+    server_key.current_material()
+    kms = _kms(prepared, database, root)
+    executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3al")
+    in_flight = InFlight()
+    s3 = S3(
+        db=database,
+        blobs=blobs,
+        store_id=prepared.store_id,
+        records=Records(prepared.store_id, server_key, secrets.token_bytes),
+        kms=DataKeys(kms),
+        executor=executor,
+        buckets=BucketStates(),
+        now_ms=clock,
+        region=config.region,
+    )
+    gateway = Gateway(
+        router=Router(prepared.plans, domain=config.domain),
+        services=_services(s3, kms, Iam(database, server_key, clock)),
+        own_plans=own_api.plans(admin.OPERATIONS),
+        credentials=Credentials(server_key),
+        db=database,
+        now_ms=clock,
+        in_flight=in_flight,
+        metrics=prepared.metrics,
+        log=prepared.log,
+        host_id=prepared.store_id.hex(),
+        special=SPECIAL,
+        decorate=add_cors_headers,
+        begin=lambda rows: server_key.follow(rows, catalog.change_counter(rows)),
+    )
+    jobs = (*jobs_of(kms), server_key.rotate_if_due)
+    tending = Tending(
+        database, blobs, in_flight, clock, log=prepared.log, executor=executor, jobs=jobs, rest=give_back_memory
+    )
+
+    async def respond(request: Request) -> Response:
+        page = await health_page(request, ready=lambda: _ready(database), metrics=prepared.metrics)
+        return page or await gateway.respond(request)
+
+    async def stop() -> None:
+        await tending.stop()
+        database.close()
+        root.close()
+        blobs.close()
+        executor.shutdown(wait=False)
+
+    settle_collector()
+    return Edge(respond, prepared.log, trusted_proxies=config.trusted_proxies, start=tending.start, stop=stop)
+
+
+def _kms(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot) -> Kms:
+    return Kms(
+        database,
+        Materials(root, random=secrets.token_bytes),
+        secrets.token_bytes,
+        lambda operation: prepared.metrics.add(KMS_CALLS, operation=operation),
+    )
+
+
+def _services(s3: S3, kms: Kms, iam: Iam) -> Mapping[str, Service[Any]]:
+    return {
+        "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
+        "kms": kms_service(kms),
+        "sts": Service("sts", iam, sts.OPERATIONS, authorizer(sts.OPERATIONS), IAM_ERRORS),
+        own_api.SERVICE: Service(own_api.SERVICE, iam, admin.OPERATIONS, authorizer(admin.OPERATIONS), IAM_ERRORS),
+    }
+
+
+async def _ready(database: SqliteDatabase) -> str | None:
+    try:
+        await database.read(catalog.change_counter)
+    except Exception:  # noqa: BLE001  whatever keeps the catalog from answering means: not ready
+        return "catalog"
+    return None

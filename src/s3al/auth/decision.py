@@ -1,0 +1,69 @@
+"""What was asked of the policies, and what they answered.
+
+What lives here: `AccessRequest`, `Decision`, and the statement that decided. What does not: how it is
+decided (evaluate).
+
+Law: a decision names the statement that decided, or says in `reason` why none did.
+
+Source: IAM User Guide, "Policy evaluation logic"; "Troubleshoot access denied error messages" (the wording
+of `reason`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from s3al.auth.principal import Principal
+
+Effect = Literal["allow", "explicit-deny", "implicit-deny"]
+ContextValue = str | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """One question: may this principal do this to that.
+
+    action: as in `s3:GetObject`. resource: an ARN, or "*" where the action has no resource.
+    context: condition keys (compared without case); a list is a multivalued key.
+    """
+
+    principal: Principal
+    action: str
+    resource: str
+    context: Mapping[str, ContextValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """The statement that decided. index: from 0. text: the statement as JSON."""
+
+    policy: str
+    sid: str | None
+    index: int
+    text: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        name = f" {self.sid!r}" if self.sid else ""
+        return f"statement {self.index + 1}{name} of {self.policy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """statement: None where no statement decided: nothing matched, or the root of the owning account asked."""
+
+    effect: Effect
+    statement: DecidedBy | None = None
+    reason: str = ""
+
+    @property
+    def allows(self) -> bool:
+        return self.effect == "allow"
+
+
+def refusal_message(request: AccessRequest, decision: Decision) -> str:
+    """AWS's sentence for a refusal, for callers who may know the reason (those of the resource's own account)."""
+    who = request.principal.arn or "anonymous"
+    what = f"{request.action} on resource: {request.resource}"
+    return f"User: {who} is not authorized to perform: {what} {decision.reason}"

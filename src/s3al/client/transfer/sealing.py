@@ -1,0 +1,64 @@
+"""From a body to sealed parts: one sequential pass, whoever sends them.
+
+What lives here: `SealedParts`. What does not: sending, and threads.
+
+Laws: at most one part is made at a time, when it is asked for; how many are in flight is the sender's bound.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from s3al.client.errors import ObjectTooLargeError
+from s3al.client.formats.content import Sealer
+from s3al.client.formats.suites import MAX_GCM_PLAINTEXT_BYTES, AlgorithmSuite
+from s3al.client.formats.suites import STREAM as STREAM_SUITE
+from s3al.client.transfer.sources import CHUNK_BYTES, Source
+
+MAX_PARTS: Final = 10_000
+_GROWTH_EVERY: Final = 1_000  # parts double so often, so that bodies of unknown length fit into 10,000 parts
+_LARGEST_PART: Final = 512 * 1024 * 1024
+
+
+class SealedParts:
+    """The ciphertext of one body, in parts."""
+
+    def __init__(self, source: Source, sealer: Sealer, *, first_bytes: int, part_bytes: int) -> None:
+        self._source = source
+        self._sealer = sealer
+        self._part_bytes = part_bytes
+        self._target = first_bytes
+        self._number = 0
+        self.ended = False
+
+    def next_part(self) -> bytearray:
+        """The next part, at least as large as asked for unless it is the last (`ended`). Raises SourceError."""
+        self._number += 1
+        if self._number > MAX_PARTS:
+            raise ObjectTooLargeError("the body needs more than 10,000 parts")
+        target, at = self._target, 0
+        remaining = self._source.length
+        part = bytearray(self._room(target if remaining is None else min(target, remaining)))
+        while at < target and not self.ended:
+            piece = self._source.read()
+            if not piece:
+                self.ended = True
+                break
+            needed = at + self._sealer.room_bytes(len(piece))
+            if needed > len(part):
+                part.extend(bytes(max(needed - len(part), min(self._room(target) - len(part), len(part)))))
+            with memoryview(part) as view:
+                at += self._sealer.update_into(piece, view[at:])
+        last = self._sealer.finalize() if self.ended else b""
+        part[at:] = last
+        self._target = min(_LARGEST_PART, self._part_bytes << (self._number // _GROWTH_EVERY))
+        return part
+
+    def _room(self, plaintext_bytes: int) -> int:
+        return self._sealer.room_bytes(min(CHUNK_BYTES, plaintext_bytes)) + plaintext_bytes
+
+
+def check_length(suite: AlgorithmSuite, length: int | None) -> None:
+    """Refuse at once what is known to be too long. Raises ObjectTooLargeError."""
+    if length is not None and suite is not STREAM_SUITE and length > MAX_GCM_PLAINTEXT_BYTES:
+        raise ObjectTooLargeError("the body is longer than 2^36-32 bytes")

@@ -1,0 +1,1 @@
+"""Identities: accounts now; users, roles, sessions and their policies as they come."""

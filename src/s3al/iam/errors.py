@@ -1,0 +1,38 @@
+"""The errors of STS, IAM and our own API: code -> (HTTP status, default message).
+
+Source: IAM API Reference, "Common errors" and each operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+IAM_ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "AccessDenied": (403, "You do not have sufficient access to perform this action."),
+        "EntityAlreadyExists": (409, "The entity already exists."),
+        "ExpiredToken": (403, "The security token included in the request is expired"),
+        "IncompleteSignature": (400, "The request signature does not conform to AWS standards."),
+        "InternalFailure": (
+            500,
+            "The request processing has failed because of an unknown error, exception or failure.",
+        ),
+        "InvalidAction": (400, "The action or operation requested is invalid."),
+        "InvalidClientTokenId": (403, "The security token included in the request is invalid."),
+        "InvalidParameterValue": (400, "An invalid or out-of-range value was supplied for the input parameter."),
+        "MalformedInput": (400, "The request body could not be understood."),
+        "MissingAction": (400, "The request is missing an action or a required parameter."),
+        "MissingAuthenticationToken": (403, "Request is missing Authentication Token"),
+        "NoSuchEntity": (404, "The entity does not exist."),
+        "RequestEntityTooLarge": (413, "The request body is too large."),
+        "RequestExpired": (400, "The request reached the service more than 15 minutes after its date stamp."),
+        "ServiceUnavailable": (503, "The request has failed due to a temporary failure of the server."),
+        "SignatureDoesNotMatch": (
+            403,
+            ("The request signature we calculated does not match the signature you provided. "
+            "Check your AWS Secret Access Key and signing method."),
+        ),
+        "ValidationError": (400, "The input fails to satisfy the constraints specified by an AWS service."),
+    }
+)

@@ -1,0 +1,34 @@
+"""What the KMS operations stand on, handed in by `app`; and the table that their decorators fill.
+
+What lives here: `Kms` and `OPERATIONS`. What does not: the operations (one file per topic), the gateway's view
+(service).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from s3al.kms.materials import Materials
+from s3al.kms.seal import Random
+from s3al.kms.usage import Usage
+from s3al.service.operation import Operations
+from s3al.store.database import Database
+
+
+def _uncounted(operation: str) -> None:
+    """No metrics: for offline commands and tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kms:
+    """The ports of the KMS in one worker. count: called with the name of each cryptographic operation that was done."""
+
+    db: Database
+    materials: Materials
+    random: Random
+    count: Callable[[str], None] = _uncounted
+    usage: Usage = field(default_factory=Usage)
+
+
+OPERATIONS: Operations[Kms] = Operations()

@@ -1,0 +1,195 @@
+"""Who may do this to that bucket or object: loads what decides, gathers the condition keys, asks the
+evaluator.
+
+What lives here: the `Checks` builders that operations declare, the S3 condition keys, `authorize`. What does
+not: the evaluation itself (auth.evaluate), the cached bucket (state).
+
+Laws: an unknown bucket answers NoSuchBucket before any decision, as AWS does; nobody is allowed anything by
+default but the root of the owning account.
+
+Sources: S3 User Guide, "Actions, resources, and condition keys for Amazon S3"; "Blocking public access".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from s3al.auth.authorized import Authorized, grant
+from s3al.auth.evaluate import AccessRequest, Decision, evaluate
+from s3al.auth.principal import Principal, principal_context
+from s3al.errors import AccessError
+from s3al.s3.ports import S3
+from s3al.s3.registry import OPERATIONS
+from s3al.s3.state import BucketState
+from s3al.s3.tag_set import parse_tagging_header
+from s3al.service.operation import Call, Check, Checks
+from s3al.store import catalog
+from s3al.store.database import Rows
+
+_ARN = "arn:aws:s3:::"
+
+
+def bucket_state(rows: Rows, name: str, s3: S3) -> BucketState:
+    """The bucket as of `rows`. Raises NoSuchBucket."""
+    return s3.buckets.get(rows, name)
+
+
+def bucket_arn(name: str) -> str:
+    return _ARN + name
+
+
+def object_arn(bucket: str, object_key: str) -> str:
+    return f"{_ARN}{bucket}/{object_key}"
+
+
+def on_account(action: str) -> Checks[S3]:
+    """A check with no bucket behind it (ListAllMyBuckets): any signed principal of an account."""
+
+    def checks(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
+        return (Check(action, "*"),)
+
+    return checks
+
+
+def on_bucket(action: str) -> Checks[S3]:
+    def checks(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
+        return (Check(action, bucket_arn(call.params["Bucket"])),)
+
+    return checks
+
+
+def on_object(action: str, versioned_action: str | None = None) -> Checks[S3]:
+    """versioned_action: the action when the request names a version id (s3:GetObjectVersion ...)."""
+
+    def checks(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
+        named = versioned_action if versioned_action and call.params.get("VersionId") else action
+        return (Check(named, object_arn(call.params["Bucket"], call.params["Key"])),)
+
+    return checks
+
+
+def authorize(rows: Rows, call: Call, s3: S3) -> Authorized:
+    """Evaluate every check that the operation declares, as of `rows`. Raises AccessError or NoSuchBucket."""
+    stamp = catalog.change_counter(rows)
+    decisions = [decide(rows, call, check, s3) for check in OPERATIONS[call.operation].checks(call, rows, s3)]
+    return grant(call.principal, tuple(decisions), stamp)
+
+
+def authorize_check(rows: Rows, call: Call, check: Check, s3: S3) -> Authorized:
+    """One more check in the course of an operation (each key of DeleteObjects)."""
+    decision = decide(rows, call, check, s3)
+    return grant(call.principal, (decision,), catalog.change_counter(rows))
+
+
+def decide(rows: Rows, call: Call, check: Check, s3: S3) -> Decision:
+    if check.resource == "*":
+        if call.principal.kind == "anonymous":
+            raise AccessError("AccessDenied")
+        request = AccessRequest(call.principal, check.action, "*", {})
+        return evaluate(request, resource_policy=None, resource_account=call.principal.account_id, owner_allows=True)
+    name = check.resource[len(_ARN) :].partition("/")[0]
+    state = s3.buckets.get(rows, name)
+    _check_expected_owner(call, state, source=name != call.params.get("Bucket"))
+    if state.policy_unreadable and not _is_owner(call.principal, state):
+        raise AccessError("AccessDenied")
+    context = _context(call, check, state) if state.policy else {}  # nobody asks for it where no policy speaks
+    request = AccessRequest(call.principal, check.action, check.resource, context)
+    decision = evaluate(request, resource_policy=state.policy, resource_account=state.row.account_id, owner_allows=True)
+    _restrict_public(call.principal, state, decision)
+    return decision
+
+
+def _context(call: Call, check: Check, state: BucketState) -> dict[str, str | list[str]]:
+    owner = state.row.account_id
+    return {**request_context(call), **check.context, "s3:ResourceAccount": owner, "aws:ResourceAccount": owner}
+
+
+def _check_expected_owner(call: Call, state: BucketState, *, source: bool) -> None:
+    expected = call.params.get("ExpectedSourceBucketOwner" if source else "ExpectedBucketOwner")
+    if expected and expected != state.row.account_id:
+        raise AccessError("AccessDenied")
+
+
+def _is_owner(principal: Principal, state: BucketState) -> bool:
+    return principal.kind == "root" and principal.account_id == state.row.account_id
+
+
+def _restrict_public(principal: Principal, state: BucketState, decision: Decision) -> None:
+    """RestrictPublicBuckets: a public policy then admits only the owner's account and AWS services."""
+    if not state.policy_is_public or principal.account_id == state.row.account_id or principal.kind == "service":
+        return
+    block = state.document("public_access_block") or {}
+    if block.get("RestrictPublicBuckets"):
+        raise AccessError("AccessDenied")
+
+
+# Request parameter -> condition key; values as sent.
+_PARAMETER_KEYS: Mapping[str, str] = {
+    "Prefix": "s3:prefix",
+    "Delimiter": "s3:delimiter",
+    "MaxKeys": "s3:max-keys",
+    "VersionId": "s3:VersionId",
+    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
+    "ACL": "s3:x-amz-acl",
+    "GrantFullControl": "s3:x-amz-grant-full-control",
+    "GrantRead": "s3:x-amz-grant-read",
+    "GrantWrite": "s3:x-amz-grant-write",
+    "GrantReadACP": "s3:x-amz-grant-read-acp",
+    "GrantWriteACP": "s3:x-amz-grant-write-acp",
+    "CopySource": "s3:x-amz-copy-source",
+    "MetadataDirective": "s3:x-amz-metadata-directive",
+    "StorageClass": "s3:x-amz-storage-class",
+    "ObjectOwnership": "s3:x-amz-object-ownership",
+    "IfMatch": "s3:if-match",
+    "IfNoneMatch": "s3:if-none-match",
+    "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
+}
+
+
+def request_context(call: Call) -> dict[str, str | list[str]]:
+    """The condition keys of this request that need no stored object."""
+    now = datetime.fromtimestamp(call.now_ms / 1000, UTC)
+    context: dict[str, str | list[str]] = {
+        "aws:SecureTransport": "true" if call.secure else "false",
+        "aws:SourceIp": call.source_ip,
+        "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:EpochTime": str(call.now_ms // 1000),
+        "aws:RequestedRegion": call.region,
+    }
+    for header, name in (("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")):
+        if header in call.headers:
+            context[name] = call.headers[header]
+    context |= principal_context(call.principal)
+    context |= call.signature_context
+    for parameter, name in _PARAMETER_KEYS.items():
+        value = call.params.get(parameter)
+        if value is not None:
+            context[name] = str(value)
+    tagging = call.params.get("Tagging")
+    if tagging:
+        context |= _request_tags(tagging)
+    return context
+
+
+def _request_tags(tagging: str | Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """From the x-amz-tagging header, or from the body of PutObjectTagging."""
+    tags = (
+        parse_tagging_header(tagging)
+        if isinstance(tagging, str)
+        else {t["Key"]: t["Value"] for t in tagging.get("TagSet", ())}
+    )
+    context: dict[str, str | list[str]] = {f"s3:RequestObjectTag/{name}": value for name, value in tags.items()}
+    context["s3:RequestObjectTagKeys"] = list(tags)
+    return context
+
+
+def existing_tags_context(state: BucketState, tags: Callable[[], Mapping[str, str]]) -> dict[str, str | list[str]]:
+    """s3:ExistingObjectTag keys, read only where the bucket's policy asks for them."""
+    raw = state.settings.get("policy", b"")
+    if b"existingobjecttag" not in raw.lower():
+        return {}
+    return {f"s3:ExistingObjectTag/{name}": value for name, value in tags().items()}

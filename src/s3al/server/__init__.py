@@ -1,0 +1,1 @@
+"""The HTTP shell around the services: processes, TLS, the ASGI edge, logs, metrics, health, and the one pipeline."""

@@ -1,0 +1,113 @@
+"""The task beside the answers: what it unlinks, when, and that no failure ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3al.service import tending as module
+from s3al.store import catalog, garbage
+from support.house import House, open_house
+
+BUCKET = "tended"
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setattr(module, "PERIOD_S", 3600.0)  # nothing by itself
+    monkeypatch.setattr(garbage, "CLOCK_MARGIN_MS", 0)
+    with open_house(tmp_path, workers=2) as opened:
+        opened.client().create_bucket(Bucket=BUCKET)
+        yield opened
+
+
+def graves(house: House) -> int:
+    found: int = house.workers[0].s3.db.read_now(lambda rows: rows.one("SELECT count(*) FROM graveyard"))[0]
+    return found
+
+
+def files(house: House) -> list[Path]:
+    return [path for path in (house.config.data / "blobs").glob("*/*/*") if path.is_file()]
+
+
+def unlink(house: House, worker: int) -> int:
+    found: int = house._run(house.workers[worker].tending.unlink_buried())
+    return found
+
+
+def replaced(house: House) -> None:
+    for _ in range(2):
+        house.client().put_object(Bucket=BUCKET, Key="k", Body=os.urandom(100_000))
+
+
+def test_a_replaced_blob_is_unlinked_when_every_worker_has_reported(house: House) -> None:
+    assert unlink(house, 0) == 0
+    replaced(house)
+    assert (graves(house), len(files(house))) == (1, 2)
+    unlink(house, 0)
+    unlink(house, 1)
+    unlink(house, 0)
+    assert (graves(house), len(files(house))) == (0, 1)
+
+
+def test_a_blob_outlives_the_oldest_request_on_any_worker(house: House) -> None:
+    house.workers[1].gateway.in_flight.begin("reader", house.workers[1].s3.now_ms())
+    replaced(house)
+    for worker in (0, 1, 0, 1):
+        assert unlink(house, worker) == 0
+    house.workers[1].gateway.in_flight.end("reader")
+    unlink(house, 1)
+    unlink(house, 0)
+    assert graves(house) == 0
+
+
+def test_a_blob_of_a_dead_process_that_no_row_names_is_swept(house: House) -> None:
+    blobs = house.config.data / "blobs"
+    with house.stopped() as store:
+        incarnation = "0123456789abcdef"
+        store.write(lambda rows: catalog.begin_incarnation(rows, incarnation, 1))
+        folder = blobs / incarnation / "ab"
+        folder.mkdir(parents=True)
+        (folder / ("ab" + "0" * 30)).write_bytes(b"half written")
+        (blobs / ".locks" / incarnation).touch()
+    house._run(house.workers[0].tending.sweep())
+    assert list((blobs / incarnation).rglob("ab*0")) == []
+    known = house.workers[0].s3.db.read_now(catalog.list_incarnations)
+    assert {row.incarnation for row in known} == {worker.s3.blobs.incarnation for worker in house.workers}
+
+
+def test_no_failure_of_a_job_ends_the_task(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = house.workers[0]
+    rounds: list[int] = []
+
+    async def act() -> None:
+        def job(_rows: Any, now_ms: int) -> None:
+            rounds.append(now_ms)
+            raise ValueError("the-secret")
+
+        tending = module.Tending(
+            worker.s3.db, worker.s3.blobs, worker.gateway.in_flight, worker.s3.now_ms,  # type: ignore[arg-type]
+            log=worker.gateway.log, executor=worker.s3.executor, jobs=[job],
+        )  # fmt: skip
+        tending._clock = type("C", (), {"__call__": lambda _: 1, "persist": lambda _, rows: None})()  # type: ignore[assignment]
+        task = asyncio.create_task(tending._run())
+        while len(rounds) < 2:
+            await asyncio.sleep(0.01)
+            assert not task.done()
+        task.cancel()
+
+    monkeypatch.setattr(module, "PERIOD_S", 0.0)
+    monkeypatch.setattr(module, "_SWEEP_EVERY", 1)
+    house._run(act())
+    failures = house.events("tending")
+    assert len(failures) >= 1 and failures[0]["exception"] == "ValueError"
+    assert "the-secret" not in house.log_path.read_text()
+
+
+def test_the_clock_is_kept_in_the_store(house: House) -> None:
+    assert int(house.workers[0].s3.db.read_now(lambda rows: catalog.get_meta(rows, "clock"))) > 1_700_000_000_000
