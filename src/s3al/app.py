@@ -55,7 +55,7 @@ from s3al.server.tuning import give_back_memory, settle_collector, tune_threads_
 from s3al.service.clock import Clock
 from s3al.service.credentials import Credentials
 from s3al.service.in_flight import InFlight
-from s3al.service.operation import Service
+from s3al.service.operation import Service, bound
 from s3al.service.tending import Tending
 from s3al.store import accounts, catalog, schema
 from s3al.store.accounts import AccountRow
@@ -204,10 +204,11 @@ def worker(prepared: Prepared) -> AsgiApp:
         now_ms=clock,
         region=config.region,
     )
+    services = _services(s3, kms, Iam(database, server_key, clock))
     gateway = Gateway(
         router=Router(prepared.plans, domain=config.domain),
-        services=_services(s3, kms, Iam(database, server_key, clock)),
-        own_plans=own_api.plans(admin.OPERATIONS),
+        services=services,
+        own_plans=own_api.plans(services[own_api.SERVICE].operations),
         credentials=Credentials(server_key),
         db=database,
         now_ms=clock,
@@ -249,11 +250,12 @@ def _kms(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot) -> Kms:
 
 
 def _services(s3: S3, kms: Kms, iam: Iam) -> Mapping[str, Service[Any]]:
+    own = bound(admin.OPERATIONS, iam)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
         "kms": kms_service(kms),
         "sts": Service("sts", iam, sts.OPERATIONS, authorizer(sts.OPERATIONS), IAM_ERRORS),
-        own_api.SERVICE: Service(own_api.SERVICE, iam, admin.OPERATIONS, authorizer(admin.OPERATIONS), IAM_ERRORS),
+        own_api.SERVICE: Service(own_api.SERVICE, None, own, authorizer(own), IAM_ERRORS),
     }
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3al import __version__, config
-from s3al.cli_accounts import accounts
+from s3al.commands.accounts import accounts
 from s3al.errors import ConfigError, S3alError
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ Source: STS API Reference, GetCallerIdentity ("No permissions are required").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from s3al.auth.authorized import Authorized, grant
 from s3al.auth.decision import Decision
 from s3al.errors import AccessError, RequestError
 from s3al.iam.ports import Iam
-from s3al.service.operation import Call, Check, Operations
+from s3al.service.operation import Call, Check, Operation, Ports
 from s3al.store import accounts, catalog
 from s3al.store.database import Rows
 
@@ -25,15 +25,13 @@ def no_checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
     return ()
 
 
-def operator_only(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-    return (Check(f"s3al:{call.operation}", "*"),)
+def authorizer(operations: Mapping[str, Operation[Ports]]) -> Callable[[Rows, Call, Ports], Authorized]:
+    """For a service made of these operations."""
 
-
-def authorizer(operations: Operations[Iam]) -> Callable[[Rows, Call, Iam], Authorized]:
-    def authorize(rows: Rows, call: Call, iam: Iam) -> Authorized:
+    def authorize(rows: Rows, call: Call, ports: Ports) -> Authorized:
         if call.principal.kind == "anonymous":
             raise RequestError("MissingAuthenticationToken")
-        decisions = tuple(_decide(rows, call, check) for check in operations[call.operation].checks(call, rows, iam))
+        decisions = tuple(_decide(rows, call, check) for check in operations[call.operation].checks(call, rows, ports))
         return grant(call.principal, decisions, catalog.change_counter(rows))
 
     return authorize

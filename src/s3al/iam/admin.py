@@ -9,14 +9,12 @@ Members are snake case. Secrets appear in the answer that makes them and nowhere
 
 from __future__ import annotations
 
-from typing import Any
-
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError
-from s3al.iam.access import operator_only
 from s3al.iam.accounts import change_settings, create_account, new_access_key, replace_root_key, settings_of
 from s3al.iam.ports import Iam
 from s3al.service.operation import Call, Operations, Params, Reply
+from s3al.service.own import own_check, text
 from s3al.store import accounts
 from s3al.store.accounts import AccountRow
 from s3al.store.database import Rows
@@ -38,24 +36,17 @@ def _shown(account: AccountRow) -> Params:
 
 def _named(rows: Rows, call: Call) -> AccountRow:
     """The account that `account` names, by id or name."""
-    wanted = _text(call, "account")
+    wanted = text(call.params, "account")
     account = accounts.find_account(rows, wanted) or accounts.find_account_by_name(rows, wanted)
     if account is None:
         raise RequestError("NoSuchEntity", f"There is no account {wanted}.")
     return account
 
 
-def _text(call: Call, member: str) -> str:
-    value: Any = call.params.get(member)
-    if not isinstance(value, str) or not value:
-        raise RequestError("ValidationError", f"The member {member} must be a text.")
-    return value
-
-
-@OPERATIONS.operation("CreateAccount", checks=operator_only)
+@OPERATIONS.operation("CreateAccount", checks=own_check)
 async def create(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     access_key = new_access_key(iam.random)
-    name = _text(call, "name")
+    name = text(call.params, "name")
 
     def write(rows: Rows) -> AccountRow:
         account = create_account(rows, name, now_ms=iam.now_ms(), random=iam.random)
@@ -67,7 +58,7 @@ async def create(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     return Reply(shown | {"access_key_id": access_key.access_key_id, "secret_access_key": access_key.secret})
 
 
-@OPERATIONS.operation("ListAccounts", checks=operator_only)
+@OPERATIONS.operation("ListAccounts", checks=own_check)
 async def list_all(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     after = call.params.get("after") or ""
     if not isinstance(after, str):
@@ -79,7 +70,7 @@ async def list_all(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     return Reply(output)
 
 
-@OPERATIONS.operation("SetAccount", checks=operator_only)
+@OPERATIONS.operation("SetAccount", checks=own_check)
 async def set_account(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     changes = call.params.get("settings")
     if not isinstance(changes, dict) or not changes:
@@ -92,7 +83,7 @@ async def set_account(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     return Reply(await call.commit(iam.db, authorized, write))
 
 
-@OPERATIONS.operation("ResetAccountRoot", checks=operator_only)
+@OPERATIONS.operation("ResetAccountRoot", checks=own_check)
 async def reset_root(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     access_key = new_access_key(iam.random)
 

@@ -1,7 +1,7 @@
 """What runs in a worker process: Granian's ASGI server on a socket it inherited.
 
 What lives here: every touch of Granian, with its settings and their reasons. What does not: forking and watching
-(supervisor), the application (`app` hands in a loader).
+(supervisor), how it ends (drain), the application (`app` hands in a loader).
 
 Laws: HTTP/1.1 only, as S3 itself, which leaves the attack surface of HTTP/2 out. All workers share one listening
 socket rather than having one each (SO_REUSEPORT, Granian's own way on Linux): what waits in its queue survives the
@@ -13,6 +13,7 @@ Source: granian/server/{common,mp}.py, 2.8.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from s3al.server.asgi import AsgiApp, Message, Receive, Scope, Send
+from s3al.server.drain import Drain
 from s3al.server.hardening import descriptor_limit
 from s3al.server.tls import TlsPair
 
@@ -66,7 +68,8 @@ def serve_forever(
     server: Any = _granian(tls, settings)
     holder: Any = SocketHolder
     server._ssp, server._shd, server._sso = None, holder(listener.fileno(), False, settings.backlog), None
-    process = server._spawn_worker(0, server._spawn_asgi_lifespan_worker, lambda: _announcing(load(), ready))
+    drain = Drain(listener, tls=tls is not None)
+    process = server._spawn_worker(0, server._spawn_asgi_lifespan_worker, lambda: _announcing(load(), ready, drain))
     process.inner.run()  # runs the target here; the process it would start is this one
 
 
@@ -92,20 +95,19 @@ def _granian(tls: TlsPair | None, settings: HttpSettings) -> MPServer:
     )
 
 
-def _announcing(app: AsgiApp, ready: Callable[[], None]) -> AsgiApp:
+def _announcing(app: AsgiApp, ready: Callable[[], None], drain: Drain) -> AsgiApp:
     """`app`, which takes signals from the moment it has started, and then says so."""
 
     async def announcing(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            await app(scope, receive, send)
+            await app(scope, receive, drain.closing(send) if drain.begun else send)
             return
 
         async def send_and_tell(message: Message) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                # Granian has set its handlers by now. SIGINT of a terminal reaches every process of the group: only
-                # the supervisor acts on it. What came earlier was blocked and arrives now.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                # Granian has set its handlers by now. What came earlier was blocked and arrives now.
+                drain.install(asyncio.get_running_loop())
                 signal.pthread_sigmask(signal.SIG_SETMASK, [])
                 ready()
 

@@ -130,6 +130,19 @@ class Operations(dict[str, Operation[Ports]]):
         return register
 
 
+def bound(operations: Mapping[str, Operation[Ports]], ports: Ports) -> dict[str, Operation[None]]:
+    """The operations with their ports filled in, so that one service can be made of several rooms' operations."""
+
+    def fill(operation: Operation[Ports]) -> Operation[None]:
+        return Operation(
+            operation.name,
+            lambda call, rows, _: operation.checks(call, rows, ports),
+            lambda authorized, call, _: operation.handle(authorized, call, ports),
+        )
+
+    return {name: fill(operation) for name, operation in operations.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Service(Generic[Ports]):
     """A service as the gateway sees it.

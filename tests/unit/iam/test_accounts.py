@@ -34,7 +34,7 @@ def database(house: House) -> Any:
 
 @pytest.fixture
 def ports(house: House) -> Any:
-    return house.workers[0].gateway.services["s3al"].ports
+    return house.workers[0].gateway.services["sts"].ports
 
 
 def make(database: Any, name: str) -> Any:

@@ -13,16 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from s3al import config
+from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region, show
 from s3al.errors import ConfigError
 from s3al.own_api_client import Connection, call
 
 accounts = typer.Typer(help="Accounts of a server; the operator's root only.", no_args_is_help=True)
-
-Endpoint = Annotated[str | None, typer.Option("--endpoint-url", metavar="URL", help="Server to call.")]
-Profile = Annotated[str | None, typer.Option("--profile", help="Profile of ~/.aws to use.")]
-Region = Annotated[str | None, typer.Option("--region", help="Region to sign for.")]
-CaBundle = Annotated[str | None, typer.Option("--ca-bundle", metavar="PATH", help="Certificates to trust.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as one JSON document.")]
 
 
 @accounts.command()
@@ -36,7 +31,7 @@ def create(
 ) -> None:
     """Make an account and its root access key, whose secret is shown this once."""
     answer = call(Connection(endpoint_url, profile, region, ca_bundle), "CreateAccount", {"name": name})
-    _show(answer, as_json=as_json)
+    show(answer, as_json=as_json)
 
 
 @accounts.command("list")
@@ -86,7 +81,7 @@ def set_account(
     if not changes:
         raise ConfigError("nothing to change", advice="see s3al account set --help")
     connection = Connection(endpoint_url, profile, region, ca_bundle)
-    _show(call(connection, "SetAccount", {"account": account, "settings": changes}), as_json=as_json)
+    show(call(connection, "SetAccount", {"account": account, "settings": changes}), as_json=as_json)
 
 
 @accounts.command("reset-root")
@@ -103,7 +98,7 @@ def reset_root(
     """Replace the root access key of an account; the old one is refused from then on."""
     if data is None:
         connection = Connection(endpoint_url, profile, region, ca_bundle)
-        _show(call(connection, "ResetAccountRoot", {"account": account}), as_json=as_json)
+        show(call(connection, "ResetAccountRoot", {"account": account}), as_json=as_json)
         return
     from s3al.offline import reset_root_key
 
@@ -111,14 +106,4 @@ def reset_root(
     row, access_key = reset_root_key(settings, account)
     answer = {"account_id": row.account_id, "name": row.name}
     answer |= {"access_key_id": access_key.access_key_id, "secret_access_key": access_key.secret}
-    _show(answer, as_json=as_json)
-
-
-def _show(answer: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(answer))
-        return
-    for name, value in answer.items():
-        if isinstance(value, dict):
-            value = " ".join(f"{key}={str(inner).lower()}" for key, inner in value.items())
-        typer.echo(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+    show(answer, as_json=as_json)
