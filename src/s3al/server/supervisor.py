@@ -9,8 +9,8 @@ Laws
   process runs before the first worker and after the last (`root_keeper`), and is started again like a worker.
 - A worker that dies is replaced, for ever; only if it dies young, after a growing pause. If a worker cannot start when
   the server does, the server does not start.
-- SIGTERM and SIGINT: no new requests, those in flight may end within `stop_s`, then workers are killed; a second signal
-  kills at once. SIGHUP replaces workers one by one, gracefully (they read TLS files anew).
+- SIGTERM and SIGINT: no new connections, requests of those there are may end within `stop_s`, then workers are killed;
+  a second signal kills at once. SIGHUP replaces workers one by one, and no request fails (they read TLS files anew).
 - All signals are blocked and taken by `sigtimedwait`, so no handler ever runs between two lines.
 """
 
@@ -156,7 +156,7 @@ class Supervisor:
                 return
             self._stopping = True
             self.log.event("stopping", signal=signal.Signals(number).name)
-            # New connections are refused at once; what is queued already is still taken by the workers.
+            # New connections are refused as soon as the workers have shut the door too (drain).
             self.listener.close()
             for slot in self._slots:
                 self._end(slot)
