@@ -94,8 +94,10 @@ def wrk(endpoint: str, raw_requests: Sequence[bytes], folder: Path, *, seconds: 
     """Replay against an endpoint. Raises RuntimeError if a single request is refused or fails."""
     path = folder / "requests"
     path.write_bytes(b"".join(b"%d\n%b" % (len(raw), raw) for raw in raw_requests))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(REPLAY)]
-    done = subprocess.run([*command, endpoint, "--", str(path)], capture_output=True, text=True, check=True)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", str(REPLAY)]
+    done = subprocess.run([*command, endpoint, "--", str(path)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"wrk ended with {done.returncode}: {done.stdout[-300:]} {done.stderr[-300:]}")
     said = json.loads(done.stdout.strip().splitlines()[-1])
     if said["refused"] or said["failed"]:
         raise RuntimeError(f"wrk: {said}")

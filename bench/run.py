@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cases import CASES, LARGE_BUCKET, LARGE_BYTES, MIB, Case, Place, furnish
+from cases import CASES, LARGE_BUCKET, LARGE_BYTES, LISTED, MIB, REPLAYED, Case, Place, furnish
 from load import Ask, Run, curl_put, together
 from targets import Target, bound, s3al
 
@@ -158,7 +158,7 @@ def main() -> None:
             server = stack.enter_context(s3al(folder / "s3al", workers))
             other = stack.enter_context(bound(folder / "bound", workers))
             place = Place(folder, seconds=options.seconds, workers=workers)
-            furnish(server, place)
+            furnish(server, place, objects=LISTED if workers == 1 else REPLAYED)
             for case in cases:
                 rows.append(measure(case, (server, other), place, rounds=3 if options.full else 1))
                 print(rows[-1].line(), flush=True)
@@ -188,7 +188,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="all cases, three rounds, 256 MiB for memory")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has it")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn")
+    parser.add_argument("--seconds", type=int, default=1, help="of one turn")
     parser.add_argument("--folder", type=Path, default=None, help="where data goes; a local disk, not memory")
     parser.add_argument("--json", type=Path, default=Path("bench-figures.json"))
     return parser.parse_args()

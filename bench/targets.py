@@ -13,6 +13,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +86,7 @@ def bound(folder: Path, workers: int) -> Iterator[Target]:
     command = [sys.executable, str(_BOUND), "--folder", str(folder), "--workers", str(workers), "--port", str(port)]
     process = subprocess.Popen(command, start_new_session=True)
     with _stopped(process):
-        await_port(port, process)
+        await_answer(f"http://127.0.0.1:{port}/head/0", process)
         yield Target("bound", process.pid, Signer(f"http://127.0.0.1:{port}", "none", "none"))
 
 
@@ -107,13 +109,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def await_port(port: int, process: subprocess.Popen[bytes], within_s: float = 60) -> None:
+def await_answer(url: str, process: subprocess.Popen[bytes], within_s: float = 60) -> None:
+    """Until any HTTP answer comes. Raises RuntimeError if none does."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except urllib.error.HTTPError:
             return
-        time.sleep(0.05)
-    raise RuntimeError("the server does not listen")
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError("the server does not answer")
 
 
 def _descendants(pid: int) -> list[int]:
