@@ -26,7 +26,7 @@ from s3al.errors import RequestError
 from s3al.s3 import sse
 from s3al.s3.limits import OBJECT_MAX_BYTES, PART_MIN_BYTES
 from s3al.s3.multipart import COMPOSITE, FULL_OBJECT, OpenUpload, find_upload, on_upload, open_upload_keys
-from s3al.s3.names import object_key_bytes
+from s3al.s3.names import object_key_bytes, object_url
 from s3al.s3.objects import checksum_members
 from s3al.s3.payload import DEFAULT_ALGORITHM
 from s3al.s3.ports import S3
@@ -65,11 +65,10 @@ async def complete_multipart_upload(authorized: Authorized, call: Call, s3: S3) 
 
     completion, version_id = await call.commit(s3.db, authorized, write)
     record = completion.record
-    scheme = "https" if call.secure else "http"
-    location = f"{scheme}://{call.headers.get('host', '')}/{params['Bucket']}/{params['Key']}"
+    host = call.headers.get("host", "")
     composite_parts = record.parts_count if record.checksum_type == COMPOSITE else 0
     output: Params = {
-        "Location": location,
+        "Location": object_url(params["Bucket"], params["Key"], host=host, secure=call.secure),
         "Bucket": params["Bucket"],
         "Key": params["Key"],
         "ETag": f'"{record.etag}"',

@@ -12,6 +12,7 @@ Sources: Amazon S3 User Guide, "Bucket naming rules", "Naming Amazon S3 objects"
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from s3al.errors import RequestError
 from s3al.s3.limits import BUCKET_NAME_MAX_BYTES, BUCKET_NAME_MIN_BYTES, OBJECT_KEY_MAX_BYTES
@@ -69,6 +70,11 @@ def object_key_bytes(object_key: str) -> bytes:
     if len(encoded) > OBJECT_KEY_MAX_BYTES:
         raise RequestError("KeyTooLongError", Size=str(len(encoded)), MaxSizeAllowed=str(OBJECT_KEY_MAX_BYTES))
     return encoded
+
+
+def object_url(bucket: str, object_key: str, *, host: str, secure: bool) -> str:
+    """The Location that answers name, path-style: the key percent-encoded, slashes too, as S3 does."""
+    return f"{'https' if secure else 'http'}://{host}/{bucket}/{quote(object_key, safe='')}"
 
 
 def bounded_integer(value: int | None, *, name: str, maximum: int) -> int:

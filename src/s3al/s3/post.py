@@ -19,12 +19,13 @@ from lxml import etree
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError
 from s3al.s3.limits import OBJECT_TAGS_MAX, PUT_MAX_BYTES
+from s3al.s3.names import object_url
 from s3al.s3.ports import S3
 from s3al.s3.put import Incoming, write_checks, write_object
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.tag_set import validate_tags
 from s3al.service.operation import Call, Params, Reply
-from s3al.wire.xml import escape, read_document
+from s3al.wire.xml import escape_readable, read_document
 
 _FIELDS: Mapping[str, str] = {
     "key": "Key",
@@ -118,15 +119,15 @@ def _redirect(wanted: str) -> str:
 def _answer(call: Call, fields: Mapping[str, str], stored: Params) -> Reply:
     bucket, object_key, etag = call.params["Bucket"], call.params["Key"], stored["ETag"]
     redirect = _redirect(fields.get("success_action_redirect") or fields.get("redirect") or "")
-    scheme = "https" if call.secure else "http"
-    location = f"{scheme}://{call.headers.get('host', '')}/{bucket}/{object_key}"
     if redirect:
         joiner = "&" if urlsplit(redirect).query else "?"
         target = redirect + joiner + urlencode({"bucket": bucket, "key": object_key, "etag": etag})
         return Reply(stored, status=303, headers=[("location", target)])
     if fields.get("success_action_status") == "201":
+        # A form cannot ask for encoding-type=url. What XML cannot express is unreadable in Key; Location has it all.
+        location = object_url(bucket, object_key, host=call.headers.get("host", ""), secure=call.secure)
         elements = {"Location": location, "Bucket": bucket, "Key": object_key, "ETag": etag}
-        inner = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in elements.items())
+        inner = "".join(f"<{name}>{escape_readable(text)}</{name}>" for name, text in elements.items())
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{inner}</PostResponse>'
         return Reply(stored, body=body.encode(), status=201, headers=[("content-type", "application/xml")])
     status = 200 if fields.get("success_action_status") == "200" else 204

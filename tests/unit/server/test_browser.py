@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
 from botocore.config import Config
@@ -119,6 +121,21 @@ def test_a_redirect_names_what_was_stored(house: House) -> None:
 @pytest.mark.parametrize(("wanted", "status"), [("200", 200), ("201", 201), ("204", 204), ("999", 204), ("x", 204)])
 def test_the_status_is_one_of_three(house: House, wanted: str, status: int) -> None:
     assert post(house, {"key": "status", "success_action_status": wanted}).status == status
+
+
+@pytest.mark.parametrize("object_key", ["plain", "a/b c+d", "<&>\"'", "tab\tand\x01\x1b\x7f", "\ufffe\u2028é😀"])
+def test_a_document_of_201_is_well_formed_for_every_key_and_its_location_names_the_object(
+    house: House, object_key: str
+) -> None:
+    answer = post(house, {"key": object_key, "success_action_status": "201"}, b"found")
+    assert (answer.status, answer.headers["content-type"]) == (201, "application/xml")
+    document = ET.fromstring(answer.body)  # expat, which refuses what XML 1.0 cannot express
+    assert [element.tag for element in document] == ["Location", "Bucket", "Key", "ETag"]
+    location = urlsplit(document.findtext("Location") or "")
+    assert location.path.isascii() and unquote(location.path) == f"/{BUCKET}/{object_key}"
+    assert house.ask("GET", location.path, {}).body == b"found"
+    unreadable = {1: "\ufffd", 0x1B: "\ufffd", 0xFFFE: "\ufffd"}
+    assert document.findtext("Key") == object_key.translate(unreadable)
 
 
 @pytest.mark.parametrize(
