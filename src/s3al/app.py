@@ -33,10 +33,9 @@ from s3al.kms.materials import Materials
 from s3al.kms.ports import Kms
 from s3al.kms.root import StoreKeys
 from s3al.kms.root_socket import RemoteRoot
-from s3al.kms.seal import protection
+from s3al.kms.seals.opening import SealChoice
 from s3al.kms.service import kms_service
 from s3al.kms.service_key import ServiceKeys, ensure_service_key
-from s3al.kms.store_keys import SealChoice
 from s3al.s3 import operations as s3_operations
 from s3al.s3.access import authorize as s3_authorize
 from s3al.s3.errors import S3_ERRORS
@@ -103,7 +102,7 @@ def prepare(config: ServeConfig, root: RootKeeper) -> Prepared:
     for plan in plans:
         for name in plan.missing:
             log.event("operation_missing", level="warning", service=plan.service, operation=name)
-    lines = protection(seal.path(store_id), folder.path)
+    lines = seal.protection(store_id, folder.path)
     prepared = Prepared(
         config, folder, lock, plans, log, Metrics(config.workers + 1), lines, root, store_id, catalog_key
     )

@@ -6,12 +6,16 @@ of its own each time it is called.
 
 from __future__ import annotations
 
+import json
 import secrets
+from pathlib import Path
 
 import pytest
 
 from s3al.errors import IntegrityError
-from s3al.kms.seal import Seal
+from s3al.kms.root import add_root_version, create_store_keys, open_store_keys
+from s3al.kms.seals.keyfile import KeyfileSeal
+from s3al.kms.seals.port import Seal
 
 STORE_ID = bytes(range(16))
 ROOT_KEY = bytes(range(32))
@@ -60,14 +64,27 @@ class SealSuite:
             self.make_seal().unseal(sealed, place=b"here")
 
     def test_the_check_value_tells_seals_and_stores_apart(self, seal: Seal) -> None:
-        values = {
-            seal.check_value(STORE_ID),
-            self.make_seal().check_value(STORE_ID),
-            seal.check_value(bytes(16)),
-        }
-        assert len(values) == 3
-        assert {len(value) for value in values} == {32}
-        assert seal.check_value(STORE_ID) in values
+        value = seal.check_value(STORE_ID, random=secrets.token_bytes)
+        assert len(value) >= 32
+        assert seal.recognises(value, STORE_ID)
+        assert not seal.recognises(value, bytes(16))
+        assert not self.make_seal().recognises(value, STORE_ID)
+        assert not seal.recognises(bytes(len(value)), STORE_ID)
+
+    def test_what_is_stored_of_it_is_plain_and_not_secret(self, seal: Seal) -> None:
+        stored = json.dumps(dict(seal.parameters))
+        for secret in self.secrets_of(seal):
+            assert secret.hex() not in stored
+            assert secret.decode("latin-1") not in stored
+
+    def test_a_store_opens_with_it_and_follows_a_rotation_of_the_root(self, seal: Seal) -> None:
+        other = KeyfileSeal(Path("other"), secrets.token_bytes(32))
+        keys = create_store_keys(STORE_ID, [other, seal], now_ms=1, random=secrets.token_bytes)
+        document = json.loads(json.dumps(keys.document.to_json()))
+        opened = open_store_keys(document, seal, random=secrets.token_bytes)
+        assert opened.catalog_key == keys.catalog_key
+        rotated = add_root_version(opened, [seal, other], now_ms=2, random=secrets.token_bytes).to_json()
+        assert open_store_keys(rotated, seal, random=secrets.token_bytes).document.versions == (1, 2)
 
     def test_nothing_that_is_shown_holds_the_key(self, seal: Seal) -> None:
         shown = repr(seal) + seal.describe() + str(seal)

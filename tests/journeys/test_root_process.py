@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3al.kms.root import open_root, open_store_keys
-from s3al.kms.seal import KeyfileSeal
+from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.kms.store_document import StoreDocument
 from s3al.store.layout import StoreFolder
 from support.memory import found_in, readable

@@ -31,8 +31,9 @@ from botocore.credentials import Credentials
 from s3al import app
 from s3al.config import RootCredentials, ServeConfig
 from s3al.kms.root import StoreKeys
+from s3al.kms.seals.opening import SealChoice
 from s3al.kms.service_key import ServiceKeys
-from s3al.kms.store_keys import SealChoice, open_or_create_keys
+from s3al.kms.store_keys import open_or_create_keys
 from s3al.s3.ports import S3
 from s3al.s3.records import Records
 from s3al.server.asgi import AbnormalEnd, Edge

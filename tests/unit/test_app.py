@@ -159,7 +159,7 @@ def test_a_second_server_is_refused_and_the_first_unharmed(tmp_path: Path) -> No
 
 
 STEPS = {
-    "after the folder": ("s3al.kms.store_keys", "KeyfileSeal"),
+    "after the folder": ("s3al.kms.store_keys", "new_seal"),
     "after the keyfile": ("s3al.kms.store_keys", "create_store_keys"),
     "after the document": ("s3al.store.schema", "prepare"),
     "after the catalog": ("s3al.app", "ensure_service_key"),

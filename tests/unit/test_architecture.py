@@ -32,7 +32,11 @@ BANNED = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manag
 MANY_PARAMETERS = {"cli.py", "client/cli.py", *(name for name in NAMES if name.startswith("commands/"))}
 
 # Configuration comes from the environment in these places alone; the last finds endpoint and key as the AWS CLI does.
-READ_ENVIRONMENT = {"config.py", "cli.py", "commands/accounts.py", "own_api_client.py"}
+# A seal's secret is read by the process that opens it, and passes through no other.
+READ_ENVIRONMENT = {
+    *("config.py", "cli.py", "commands/accounts.py", "commands/seals.py", "commands/backup.py", "own_api_client.py"),
+    "kms/seals/secret_source.py",
+}
 
 # Only these files may name the constructor; everybody else receives the value.
 AUTHORIZED_MAKERS = {"auth/authorized.py"}

@@ -22,7 +22,7 @@ from s3al.crypto.keys import commitment, derive, stream_key, unwrap
 from s3al.crypto.stream import StreamOpener
 from s3al.errors import IntegrityError
 from s3al.kms.root import StoreKeys, open_store_keys
-from s3al.kms.seal import KeyfileSeal
+from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.kms.service_key import ServiceKeys
 from s3al.s3.records import Records, Stream
 from s3al.store import keystore

@@ -29,7 +29,7 @@ from s3al.errors import IntegrityError, RequestError
 from s3al.kms.key_specs import SYMMETRIC
 from s3al.kms.materials import MATERIAL_BYTES
 from s3al.kms.private_keys import generate, imported, rsa_decrypt
-from s3al.kms.seal import Random
+from s3al.kms.seals.port import Random
 from s3al.store import keystore
 from s3al.store.database import Rows
 from s3al.store.keystore import KeyRow, MaterialRow

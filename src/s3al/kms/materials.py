@@ -15,7 +15,7 @@ from dataclasses import replace
 from s3al.crypto.encoding import canonical
 from s3al.errors import IntegrityError
 from s3al.kms.root import RootPort, Wrapped
-from s3al.kms.seal import Random
+from s3al.kms.seals.port import Random
 from s3al.store import keystore
 from s3al.store.database import Rows
 from s3al.store.keystore import MaterialRow

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from s3al.kms.materials import Materials
-from s3al.kms.seal import Random
+from s3al.kms.seals.port import Random
 from s3al.kms.usage import Usage
 from s3al.service.operation import Operations
 from s3al.store.database import Database

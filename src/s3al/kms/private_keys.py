@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from s3al.errors import IntegrityError, RequestError
-from s3al.kms.seal import Random
+from s3al.kms.seals.port import Random
 
 try:
     from cryptography.hazmat.primitives.asymmetric import mldsa

@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from s3al.crypto.encoding import canonical
 from s3al.crypto.keys import unwrap, wrap
 from s3al.errors import ConfigError, IntegrityError
-from s3al.kms.seal import Random, Seal
+from s3al.kms.seals.port import Random, Seal
 from s3al.kms.store_document import RootRecord, SealRecord, StoreDocument
 
 ROOT_KEY_BYTES = 32
 CATALOG_KEY_BYTES = 32
 PRIMARY_SEAL = "primary"
+RECOVERY_SEAL = "recovery"
 _WRAP_RANDOM_BYTES = 28
 
 
@@ -84,20 +85,30 @@ class Root:
         where = _versioned(self.store_id, wrapped.root_version, place)
         return unwrap(self._key(wrapped.root_version), wrapped.sealed, associated_data=where)
 
+    @property
+    def versions(self) -> tuple[int, ...]:
+        return tuple(sorted(self._versions))
+
     def refresh(self) -> None:
         """Read the store's document again, where this root knows how to: another process may have rotated it."""
         if self.read_again is not None:
             self.adopt(self.read_again())
 
     def adopt(self, other: Root) -> None:
-        """Take over the versions of `other`, opened from a newer document of the same store."""
+        """Take over the versions of `other`, opened from a newer document of the same store.
+
+        Those that were known before stay known to this process: a worker may just have read a row under one of them.
+        """
         if not hmac.compare_digest(self.store_id, other.store_id):
             raise IntegrityError("store.json belongs to another store")
-        self._versions, self._current = other._versions, other._current
+        self._versions, self._current = self._versions | other._versions, other._current
 
     def sealed_by(self, version: int, seal: Seal) -> bytes:
         """This root version under a further seal; the root key itself does not leave."""
         return seal.seal(self._key(version), place=_sealed_place(self.store_id, version), random=self._random)
+
+    def check_value_of(self, seal: Seal) -> bytes:
+        return seal.check_value(self.store_id, random=self._random)
 
     def _key(self, version: int) -> bytes:
         if version not in self._versions:
@@ -130,8 +141,8 @@ def create_store_keys(store_id: bytes, seals: Sequence[Seal], *, now_ms: int, ra
         current_root=1,
         roots=(RootRecord(1, now_ms, root.wrap(catalog_key, version=1, place=_CATALOG_PLACE).sealed),),
         seals=tuple(
-            SealRecord(name, seal.kind, seal.check_value(store_id), {1: root.sealed_by(1, seal)})
-            for name, seal in zip((PRIMARY_SEAL, "recovery"), seals, strict=False)
+            new_record(name, seal, root)
+            for name, seal in zip((PRIMARY_SEAL, RECOVERY_SEAL), seals, strict=False)
         ),
     )
     return StoreKeys(store_id, document, root, catalog_key)
@@ -171,7 +182,7 @@ def add_root_version(keys: StoreKeys, seals: Sequence[Seal], *, now_ms: int, ran
     for record in document.seals:
         seal = _matching(record, seals, keys.store_id)
         sealed = {**record.sealed_roots, version: staged.sealed_by(version, seal)}
-        records.append(SealRecord(record.name, record.kind, record.check_value, sealed))
+        records.append(replace(record, sealed_roots=sealed))
     catalog = staged.wrap(keys.catalog_key, version=version, place=_CATALOG_PLACE).sealed
     roots = (*document.roots, RootRecord(version, now_ms, catalog))
     return StoreDocument(keys.store_id, version, roots, tuple(records))
@@ -180,7 +191,7 @@ def add_root_version(keys: StoreKeys, seals: Sequence[Seal], *, now_ms: int, ran
 def drop_root_versions(document: StoreDocument) -> StoreDocument:
     """The document with its current version alone."""
     current = document.current_root
-    seals = tuple(SealRecord(s.name, s.kind, s.check_value, {current: s.sealed_roots[current]}) for s in document.seals)
+    seals = tuple(replace(seal, sealed_roots={current: seal.sealed_roots[current]}) for seal in document.seals)
     return StoreDocument(document.store_id, current, (document.root(current),), seals)
 
 
@@ -197,20 +208,47 @@ def open_root(document: StoreDocument, seal: Seal, *, random: Random) -> Root:
     return Root(document.store_id, versions, document.current_root, random=random)
 
 
-def _record_of(document: StoreDocument, seal: Seal) -> SealRecord:
-    check_value = seal.check_value(document.store_id)
-    for record in document.seals:
-        if record.kind == seal.kind and hmac.compare_digest(record.check_value, check_value):
+def record_of(document: StoreDocument, seal: Seal) -> SealRecord | None:
+    """The record of the document that is this seal's. Raises IntegrityError if none is, though the seal opens one: then
+    the document is damaged, not the seal wrong."""
+    own = [record for record in document.seals if record.kind == seal.kind]
+    for record in own:
+        if seal.recognises(record.check_value, document.store_id):
             return record
-    raise ConfigError(
-        f"{seal.describe()} holds a key, but not one of this store's",
-        advice=f"name the keyfile of store {document.store_id.hex()} with --root-key keyfile:PATH",
-    )
+    for record in own:
+        for version, sealed in record.sealed_roots.items():
+            if _opens(seal, sealed, place=_sealed_place(document.store_id, version)):
+                raise IntegrityError(f"the record of the {record.name} seal in store.json is damaged")
+    return None
+
+
+def _opens(seal: Seal, sealed: bytes, *, place: bytes) -> bool:
+    try:
+        seal.unseal(sealed, place=place)
+    except IntegrityError:
+        return False
+    return True
+
+
+def new_record(name: str, seal: Seal, root: Root) -> SealRecord:
+    """Every version of the root that `root` has, under a seal that the store does not have yet."""
+    sealed = {version: root.sealed_by(version, seal) for version in root.versions}
+    return SealRecord(name, seal.kind, root.check_value_of(seal), sealed, seal.parameters)
+
+
+def _record_of(document: StoreDocument, seal: Seal) -> SealRecord:
+    record = record_of(document, seal)
+    if record is None:
+        raise ConfigError(
+            f"{seal.describe()} holds a key, but not one of this store's",
+            advice=f"name the seal of store {document.store_id.hex()} with --root-key",
+        )
+    return record
 
 
 def _matching(record: SealRecord, seals: Sequence[Seal], store_id: bytes) -> Seal:
     for seal in seals:
-        if seal.kind == record.kind and hmac.compare_digest(seal.check_value(store_id), record.check_value):
+        if seal.kind == record.kind and seal.recognises(record.check_value, store_id):
             return seal
     raise ConfigError(f"the {record.name} seal ({record.kind}) is needed too", advice="name it with --root-key")
 

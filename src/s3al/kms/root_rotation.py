@@ -20,7 +20,7 @@ from typing import Any
 from s3al.errors import StoreError
 from s3al.kms.materials import material_place
 from s3al.kms.root import Root, StoreKeys, Wrapped, add_root_version, drop_root_versions, open_root
-from s3al.kms.seal import Random, Seal
+from s3al.kms.seals.port import Random, Seal
 from s3al.kms.store_document import StoreDocument
 from s3al.store import keystore
 from s3al.store.catalog import bump

@@ -20,7 +20,7 @@ from s3al.crypto.records import RecordCipher
 from s3al.errors import IntegrityError
 from s3al.kms.materials import MATERIAL_ID_BYTES, Materials
 from s3al.kms.root import RootPort
-from s3al.kms.seal import Random
+from s3al.kms.seals.port import Random
 from s3al.kms.states import KeyState
 from s3al.store import keystore
 from s3al.store.catalog import bump

@@ -12,26 +12,31 @@ Source: spec/key-hierarchy.md, store.json.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from s3al.errors import ConfigError, IntegrityError
 
 FORMAT = 1
 STORE_ID_BYTES = 16
-_CHECK_BYTES = 32
+_LEAST_CHECK_BYTES = 32
+_CHECKSUM = "sha256"
 
 
 @dataclass(frozen=True, slots=True)
 class SealRecord:
-    """One seal of the store. sealed_roots: root version -> the root key under this seal."""
+    """One seal of the store. sealed_roots: root version -> the root key under this seal. parameters: what opening it
+    takes besides its secret."""
 
     name: str
     kind: str
     check_value: bytes
     sealed_roots: Mapping[int, bytes]
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class StoreDocument:
             and len(versions) == len(self.roots)
             and len(names) == len(self.seals) > 0
             and all(set(seal.sealed_roots) == versions for seal in self.seals)
-            and all(len(seal.check_value) == _CHECK_BYTES for seal in self.seals)
+            and all(len(seal.check_value) >= _LEAST_CHECK_BYTES for seal in self.seals)
         )
         if not sound:
             raise IntegrityError("store.json contradicts itself")
@@ -74,7 +79,7 @@ class StoreDocument:
         return next(root for root in self.roots if root.version == version)
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        document = {
             "format": FORMAT,
             "store_id": self.store_id.hex(),
             "current_root": self.current_root,
@@ -88,10 +93,12 @@ class StoreDocument:
                     "kind": s.kind,
                     "check_value": _b64(s.check_value),
                     "sealed_roots": {str(version): _b64(sealed) for version, sealed in s.sealed_roots.items()},
+                    **({"parameters": dict(s.parameters)} if s.parameters else {}),
                 }
                 for s in self.seals
             ],
         }
+        return document | {_CHECKSUM: _checksum(document)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> StoreDocument:
@@ -103,6 +110,8 @@ class StoreDocument:
             )
         if version != FORMAT:
             raise IntegrityError("store.json is not a store's document")
+        if _CHECKSUM in document and document[_CHECKSUM] != _checksum(document):
+            raise IntegrityError("store.json is damaged", advice="restore it from a backup")
         try:
             return cls(
                 store_id=bytes.fromhex(document["store_id"]),
@@ -120,7 +129,20 @@ def _root(record: Mapping[str, Any]) -> RootRecord:
 
 def _seal(record: Mapping[str, Any]) -> SealRecord:
     sealed = {int(version): _bytes(value) for version, value in record["sealed_roots"].items()}
-    return SealRecord(str(record["name"]), str(record["kind"]), _bytes(record["check_value"]), sealed)
+    parameters = {str(name): _plain(value) for name, value in record.get("parameters", {}).items()}
+    return SealRecord(str(record["name"]), str(record["kind"]), _bytes(record["check_value"]), sealed, parameters)
+
+
+def _plain(value: object) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError("neither a text nor a whole number")
+    return value
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    """Tells damage apart from a wrong key. No protection: whoever alters the file computes it anew."""
+    members = {name: value for name, value in document.items() if name != _CHECKSUM}
+    return hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()
 
 
 def _whole(value: object) -> int:

@@ -30,7 +30,7 @@ from typing import Self
 
 from s3al.errors import S3alError
 from s3al.kms.root_socket import RemoteRoot, door
-from s3al.kms.store_keys import SealChoice
+from s3al.kms.seals.opening import SealChoice
 from s3al.server.logs import Log
 from s3al.server.root_process import MOST_BYTES, Order, opened
 

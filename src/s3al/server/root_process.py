@@ -27,8 +27,9 @@ from pathlib import Path
 from s3al.errors import ConfigError, IntegrityError, S3alError, StoreError
 from s3al.kms.root import StoreKeys
 from s3al.kms.root_socket import serve_root
+from s3al.kms.seals.opening import SealChoice
 from s3al.kms.store_document import STORE_ID_BYTES
-from s3al.kms.store_keys import SealChoice, open_keys, open_or_create_keys
+from s3al.kms.store_keys import open_keys, open_or_create_keys
 from s3al.server.hardening import die_with, forbid_dumps, name_process
 from s3al.server.logs import Log
 from s3al.store.layout import StoreFolder

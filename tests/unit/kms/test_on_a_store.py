@@ -12,7 +12,7 @@ from s3al.errors import RequestError
 from s3al.kms.data_keys import DataKeys
 from s3al.kms.root import create_store_keys, open_store_keys
 from s3al.kms.root_rotation import RootRotation, rotate_root
-from s3al.kms.seal import KeyfileSeal
+from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.store import schema
 from s3al.store.layout import create_folder
 from s3al.store.sqlite import SqliteDatabase

@@ -10,7 +10,7 @@ import pytest
 
 from s3al.errors import ConfigError, IntegrityError
 from s3al.kms.root import StoreKeys, Wrapped, create_store_keys, open_store_keys
-from s3al.kms.seal import KeyfileSeal
+from s3al.kms.seals.keyfile import KeyfileSeal
 
 STORE_ID = bytes(range(16))
 NOW = 1_700_000_000_000
@@ -28,7 +28,9 @@ def keys(seal: KeyfileSeal) -> StoreKeys:
 
 
 def stored(keys: StoreKeys) -> dict[str, Any]:
+    """Without the checksum, as whoever alters it would compute it anew."""
     document: dict[str, Any] = json.loads(json.dumps(keys.document.to_json()))
+    del document["sha256"]
     return document
 
 
@@ -127,3 +129,18 @@ def test_nothing_that_is_shown_holds_a_key(keys: StoreKeys) -> None:
     assert repr(keys.catalog_key) not in shown
     assert "secret material" not in shown
     assert keys.catalog_key.hex() not in json.dumps(stored(keys))
+
+
+def test_damage_is_told_apart_from_a_wrong_key_by_the_checksum(keys: StoreKeys, seal: KeyfileSeal) -> None:
+    document = keys.document.to_json()
+    assert reopen(document, seal).catalog_key == keys.catalog_key
+    document["seals"][0]["check_value"] = document["roots"][0]["catalog_key"]
+    with pytest.raises(IntegrityError, match="damaged"):
+        reopen(document, seal)
+
+
+def test_a_check_value_that_was_replaced_is_damage_and_not_a_wrong_key(keys: StoreKeys, seal: KeyfileSeal) -> None:
+    document = stored(keys)
+    document["seals"][0]["check_value"] = document["roots"][0]["catalog_key"]
+    with pytest.raises(IntegrityError, match="primary seal"):
+        reopen(document, seal)

@@ -11,7 +11,7 @@ from s3al.kms import root_rotation
 from s3al.kms.materials import Materials
 from s3al.kms.root import StoreKeys, create_store_keys, open_store_keys
 from s3al.kms.root_rotation import RootRotation, rotate_root
-from s3al.kms.seal import KeyfileSeal
+from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.kms.service_key import ensure_service_key
 from s3al.store import keystore
 from s3al.store.keystore import MaterialRow

@@ -7,7 +7,7 @@ import pytest
 
 from s3al.errors import IntegrityError
 from s3al.kms.root import StoreKeys, create_store_keys
-from s3al.kms.seal import KeyfileSeal
+from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.kms.service_key import ServiceKeys, ensure_service_key
 from s3al.store import keystore
 from unit.kms.rows import MemoryDatabase

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from s3al.errors import ConfigError, IntegrityError, StoreError
-from s3al.kms.store_keys import SealChoice, open_keys, open_or_create_keys
+from s3al.kms.seals.opening import SealChoice
+from s3al.kms.store_keys import open_keys, open_or_create_keys
 from s3al.store.layout import StoreFolder, create_folder
 
 NOW = 1_700_000_000_000

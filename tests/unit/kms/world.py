@@ -21,7 +21,7 @@ from s3al.kms.errors import KMS_ERRORS
 from s3al.kms.materials import Materials
 from s3al.kms.ports import OPERATIONS, Kms
 from s3al.kms.root import StoreKeys, create_store_keys
-from s3al.kms.seal import KeyfileSeal
+from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.kms.service import kms_service
 from s3al.kms.service_key import ensure_service_key
 from s3al.service.operation import Call

@@ -16,7 +16,7 @@ import pytest
 
 from s3al.errors import ConfigError, IntegrityError, S3alError, StoreError
 from s3al.kms.materials import material_place
-from s3al.kms.store_keys import SealChoice
+from s3al.kms.seals.opening import SealChoice
 from s3al.server import root_keeper
 from s3al.server.logs import Log
 from s3al.server.root_keeper import RootKeeper, restart_pause_s

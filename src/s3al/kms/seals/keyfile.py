@@ -1,11 +1,10 @@
-"""Seals: what opens the root key when a store starts.
+"""The keyfile seal: a file with a random 256-bit key, readable by its owner alone.
 
-What lives here: the `Seal` port and the keyfile seal. What does not: which root versions a store has
-(store_document), what the root wraps (root).
+What lives here: the file, and what it may look like. What does not: sealing (port), where the default file lies
+(addresses).
 
-Laws: a seal holds a key of its own and only ever wraps root keys; a wrong key is told apart from a damaged
-record by the check value, which says nothing about a random key; a keyfile that others can read, or that lies
-in the data folder, is refused; a keyfile is never overwritten. Not detected: who copied the keyfile before.
+Laws: a keyfile that others can read, or that lies in the data folder, is refused; a keyfile is never overwritten.
+Not detected: who copied the keyfile before.
 
 Source: spec/key-hierarchy.md, Seals.
 """
@@ -14,50 +13,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from s3al.crypto.keys import derive, unwrap, wrap
 from s3al.errors import ConfigError
+from s3al.kms.seals.port import SEAL_KEY_BYTES, KeyedSeal, Parameters, Random
 
-SEAL_KEY_BYTES = 32
-_WRAP_RANDOM_BYTES = 28
-_CHECK_LABEL = b"s3al seal check v1"
-_WRAP_LABEL = b"s3al seal wrap v1"
 _HEX_DIGITS = 2 * SEAL_KEY_BYTES
-
-Random = Callable[[int], bytes]
-
-
-class Seal(Protocol):
-    """Wraps root keys outside the store's own hierarchy. `place` binds what is sealed to store and root version."""
-
-    @property
-    def kind(self) -> str:
-        """Word that names this kind of seal in store.json and in `--root-key KIND:...`."""
-        ...
-
-    def seal(self, root_key: bytes, *, place: bytes, random: Random) -> bytes: ...
-
-    def unseal(self, sealed: bytes, *, place: bytes) -> bytes:
-        """Raises IntegrityError if `sealed` was altered or sealed elsewhere."""
-        ...
-
-    def check_value(self, store_id: bytes) -> bytes:
-        """32 bytes that depend on the seal's key and the store; equal means: this is the seal's key."""
-        ...
-
-    def describe(self) -> str:
-        """What this seal is, for a person: never the key."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
-class KeyfileSeal:
-    """A file with a random 256-bit key, readable by its owner alone."""
+class KeyfileSeal(KeyedSeal):
 
     path: Path
     _key: bytes = field(repr=False)
@@ -65,6 +32,10 @@ class KeyfileSeal:
     @property
     def kind(self) -> str:
         return "keyfile"
+
+    @property
+    def parameters(self) -> Parameters:
+        return {}
 
     @classmethod
     def open(cls, path: Path) -> KeyfileSeal:
@@ -78,35 +49,8 @@ class KeyfileSeal:
         _write_keyfile(path, key)
         return cls(path, key)
 
-    def seal(self, root_key: bytes, *, place: bytes, random: Random) -> bytes:
-        return wrap(self._wrapping_key(), root_key, associated_data=place, random=random(_WRAP_RANDOM_BYTES))
-
-    def unseal(self, sealed: bytes, *, place: bytes) -> bytes:
-        return unwrap(self._wrapping_key(), sealed, associated_data=place)
-
-    def check_value(self, store_id: bytes) -> bytes:
-        return derive(self._key, _CHECK_LABEL, store_id)
-
     def describe(self) -> str:
         return f"keyfile {self.path}"
-
-    def _wrapping_key(self) -> bytes:
-        return derive(self._key, _WRAP_LABEL)
-
-
-def keyfile_path(option: str | None, *, store_id: bytes, config_home: Path) -> Path:
-    """Where the keyfile of a store lies: `keyfile:PATH`, or the default in `config_home` (XDG_CONFIG_HOME).
-
-    Every command resolves it through this function. Raises ConfigError for a seal of another kind.
-    """
-    if option is None:
-        return config_home / "s3al" / f"{store_id.hex()}.rootkey"
-    kind, _, place = option.partition(":")
-    if kind != "keyfile" or not place:
-        raise ConfigError(
-            f"unknown seal {kind!r}", advice="use keyfile:PATH, or leave --root-key out for the default file"
-        )
-    return Path(place)
 
 
 def check_outside(path: Path, data_folder: Path) -> None:
