@@ -25,6 +25,7 @@ import typer
 
 from s3al import __version__, config
 from s3al.commands.accounts import accounts
+from s3al.commands.advise import command as advise
 from s3al.errors import ConfigError, S3alError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ cli = typer.Typer(
 
 
 cli.add_typer(accounts, name="account")
+cli.add_typer(advise)
 
 
 def main() -> None:
@@ -57,6 +59,12 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output has gone: end quietly, and keep the interpreter from flushing into the void.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as exc:
+        # What the server answered to a command that speaks through boto3; anything else is a fault of ours.
+        if not type(exc).__module__.startswith(("botocore.", "boto3.")):
+            raise
+        print(f"s3al: {exc}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
