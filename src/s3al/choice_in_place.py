@@ -4,8 +4,8 @@ What lives here: `apply`, `check`, `measure`, over boto3 clients that the caller
 (advice), flags and printing (commands.advise).
 
 Laws: applying changes what contradicts the choice and nothing else: statements of other names stay in the bucket's
-policy; what is measured is removed again. A policy that denies plain HTTP is not sent over plain HTTP: it would lock out
-whoever sends it.
+policy; what is measured is removed again. A policy that denies plain HTTP is not sent over plain HTTP: it would lock
+out whoever sends it.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def _otherwise(option_id: str, place: Place, head: Mapping[str, Any]) -> str | N
     if option_id in (CLIENT_KMS, CLIENT_OWN_KEY):
         names = {name.lower() for name in head.get("Metadata", {})}
         marks = {"x-amz-key", "x-amz-key-v2", "x-amz-i", "s3al-id"}
-        return None if names & marks else "has no client's envelope on it: `s3al cse scan` tells plaintext from instruction files"
+        if names & marks:
+            return None
+        return "has no client's envelope on it: `s3al cse scan` tells plaintext from instruction files"
     mode = head.get("ServerSideEncryption")
     if option_id == SSE_C:
         return f"is encrypted by {mode}, not under a key of its sender"

@@ -3,7 +3,8 @@
 What lives here: flags made of the table of requirements, questions on a terminal, printing. What does not: the tables
 and the choice (advice), what is done on a bucket (choice_in_place).
 
-Laws: with any requirement given, or without a terminal, nothing is asked; `--check` ends with 1 if the choice does not hold.
+Laws: with any requirement given, or without a terminal, nothing is asked; `--check` ends with 1 if the choice does not
+hold.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ def user(name: str) -> Principal:
 
 
 def put(option_id: str, **context: str) -> bool:
-    policy = Policy.parse(json.dumps(documents_for(option_id, PLACE).bucket_policy), kind=PolicyKind.BUCKET, max_bytes=20480, bucket_name="store")
+    text = json.dumps(documents_for(option_id, PLACE).bucket_policy)
+    policy = Policy.parse(text, kind=PolicyKind.BUCKET, max_bytes=20480, bucket_name="store")
     asked = AccessRequest(OWNER, "s3:PutObject", "arn:aws:s3:::store/x", {"aws:SecureTransport": "true", **context})
     return evaluate(asked, resource_policy=policy, resource_account=ACCOUNT, owner_allows=True).allows
 
