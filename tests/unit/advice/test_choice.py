@@ -28,7 +28,7 @@ QUESTIONS = [
      "amazon-s3-encryption-client concepts"),
     ("The key administrator must not read data, nor the data administrator without the key.", ["role-separation"], KMS,
      "kms key-policy-default"),
-    ("Rotate the key on our own schedule, with a record of use.", ["rotation-control", "audit"], KMS, "kms rotate-keys"),
+    ("Rotate on our own schedule, with a record of use.", ["rotation-control", "audit"], KMS, "kms rotate-keys"),
     ("Rotation control without changing uploading programs.", ["rotation-control", "bucket-default"],
      {"sse-kms", "dsse-kms"}, "bucket-encryption"),
     ("The key rotates by itself, and nobody calls a KMS for each object.",
