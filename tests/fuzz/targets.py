@@ -10,6 +10,7 @@ Law: a target raises nothing but the errors that the server answers; anything el
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import os
 from collections.abc import Callable
@@ -43,7 +44,10 @@ from s3al.s3.ranges import resolve, resolve_copy
 from s3al.s3.tag_set import parse_tagging_header
 from s3al.s3.tokens import make_token, read_token
 from s3al.server.asgi import request_of
+from s3al.server.own_api import plans as own_api_plans
+from s3al.server.own_api import route as own_api_route
 from s3al.server.payload import DecodedBody
+from s3al.server.proxies import client_of
 from s3al.wire.body import decode, framing_of, stored_content_encoding
 from s3al.wire.checksums import content_md5, declared_checksum, trailer_checksum
 from s3al.wire.form import Form
@@ -54,12 +58,15 @@ from s3al.wire.quirks import quirks_of
 from s3al.wire.router import Router
 from s3al.wire.xml import read_document
 
+from .stored_targets import STORED
+
 # How many times as many examples as CI takes.
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 ANSWERED = (RequestError, IntegrityError)
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 KEY = bytes(range(32))
 SECRET = "secret-of-nobody"
+_PROXIES = ipaddress.ip_network("10.0.0.0/8")
 SCOPE = Scope("AKIDEXAMPLE", "20260101", "us-east-1", "s3")
 
 
@@ -240,6 +247,18 @@ def root_request(data: bytes) -> None:
     answer_root_request(data.ljust(_ROOT_HEAD.size, b"\0"), Root())  # type: ignore[arg-type]
 
 
+def own_api(data: bytes) -> None:
+    plans = own_api_plans(["CreateAccount"])
+    route = own_api_route("/_s3al/v1/CreateAccount", "POST", plans)
+    plans["CreateAccount"].parse(route, [], {}, data)
+
+
+def forwarded(data: bytes) -> None:
+    """First line: X-Forwarded-For; second: X-Forwarded-Proto."""
+    hops, _, scheme = data.decode("latin-1").partition("\n")
+    client_of("10.0.0.1", False, {"x-forwarded-for": hops, "x-forwarded-proto": scheme}, [_PROXIES])
+
+
 _XML = (
     b"<CompleteMultipartUpload><Part><ETag>a</ETag><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>",
     b"<Delete><Object><Key>k</Key><VersionId>v</VersionId></Object><Quiet>true</Quiet></Delete>",
@@ -349,4 +368,6 @@ TARGETS: dict[str, Target] = {
     "tags in a header": Target(lambda data: parse_tagging_header(data.decode("latin-1")), (b"a=b&c=%ff",)),
     "etags": Target(lambda data: matches(data.decode("latin-1"), '"etag"'), (b'"etag", W/"x", *',)),
     "the root's socket": Target(root_request, (b"\x03\x00\x00\x00\x01\x00\x00",)),
-}
+    "bodies of our own api": Target(own_api, (b'{"name": "n", "settings": {}}',)),
+    "forwarded addresses": Target(forwarded, (b"192.0.2.1, ::ffff:10.0.0.1, 10.0.0.2\nhttp,https",)),
+} | {name: Target(*parts) for name, parts in STORED.items()}

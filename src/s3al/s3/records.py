@@ -306,7 +306,11 @@ def join_private_records(sealed: Iterable[bytes]) -> bytes:
 
 
 def split_private_records(private_manifest: bytes) -> list[bytes]:
-    return [a2b_base64(sealed) for sealed in orjson.loads(private_manifest)]
+    """The sealed records again. The list itself is not sealed: raises IntegrityError for what is none."""
+    try:
+        return [a2b_base64(sealed) for sealed in orjson.loads(private_manifest)]
+    except (ValueError, TypeError):
+        raise IntegrityError("a manifest of private records is no list of them") from None
 
 
 def _b64(value: bytes) -> str:

@@ -177,6 +177,12 @@ def test_what_s3_makes_of_a_context_that_is_not_ascii_is_undone() -> None:
         assert decode_description("x-amz-t", received) == {"ключ": "значение é"}
 
 
+@pytest.mark.parametrize("value", ["=?\x80UTF-8?B?e30=?=", "=?\0UTF-8?B?e30=?=", "=?none?B?e30=?=", "=?utf-8?B?/w==?="])
+def test_a_description_whose_encoding_cannot_be_undone_is_refused(value: str) -> None:
+    with pytest.raises(EnvelopeError, match="cannot be undone"):
+        decode_description("x-amz-matdesc", value)
+
+
 @given(st.dictionaries(st.sampled_from(sorted(ENVELOPE_NAMES)), st.text(max_size=30), max_size=12))
 def test_garbage_is_always_a_typed_error_or_an_envelope(entries: dict[str, str]) -> None:
     try:

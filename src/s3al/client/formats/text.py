@@ -14,7 +14,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from typing import Final
 
@@ -95,7 +95,7 @@ def _undo_header_encoding(value: str) -> str:
     if value.lstrip().startswith("=?"):
         try:
             value = str(make_header(decode_header(value)))
-        except (HeaderParseError, UnicodeError, LookupError):
+        except (MessageError, ValueError, LookupError):
             raise EnvelopeError("a metadata entry is encoded in a way that cannot be undone") from None
     if value.isascii():
         return value
