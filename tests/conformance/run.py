@@ -31,12 +31,13 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from conformance.table import Table, disagreements  # noqa: E402  needs the path above
+from conformance.table import Table, disagreements, replace_summary  # noqa: E402  needs the path above
 from s3al.auth.sigv4 import Scope  # noqa: E402
 from s3al.auth.sigv4_sign import Unsigned, sign  # noqa: E402
 from support.server_process import ServerProcess  # noqa: E402
 
 TABLE = Path(__file__).with_name("s3-tests.toml")
+README = Path(__file__).with_name("README.md")
 ENVIRONMENT = ROOT / ".venvs" / "s3-tests"
 SECTIONS = ("s3 main", "s3 alt", "s3 tenant", "iam", "iam root", "iam alt root")
 OPEN_DEFAULTS = {"block_sse_c": False, "block_public_access": False}
@@ -165,6 +166,7 @@ def verdict(arguments: argparse.Namespace, outcomes: dict[str, bool], *, whole: 
         table.commit = head.stdout.strip() or table.commit
         table.record(outcomes)
         table.write(TABLE)
+        README.write_text(replace_summary(README.read_text(), table))
     wrong = disagreements(table, outcomes)
     print("\n".join(wrong))
     print(f"{sum(outcomes.values())} of {len(outcomes)} tests passed; the table: {table.counts()}")

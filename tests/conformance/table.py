@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PASSES, DIFFERS, NOT_YET = "passes", "differs", "not_yet"
+SUMMARY = "## What the table says"
 UNSORTED = "unsorted: nobody has looked at why"
 
 
@@ -68,6 +69,15 @@ class Table:
             kind: sum(len(tests) for tests in groups.values()) for kind, groups in self.reasons.items()
         }
 
+    def summary(self) -> list[str]:
+        """Counts and what is behind those of `not_yet`, as a table of Markdown."""
+        counts = self.counts()
+        lines = ["| | tests |", "|---|---|", *(f"| {kind} | {count} |" for kind, count in counts.items())]
+        lines.append(f"| together | {sum(counts.values())} |")
+        lines += ["", "| not_yet, because | tests |", "|---|---|"]
+        behind = sorted(self.reasons[NOT_YET].items(), key=lambda group: (-len(group[1]), group[0]))
+        return lines + [f"| {reason} | {len(tests)} |" for reason, tests in behind]
+
     def record(self, outcomes: Mapping[str, bool]) -> None:
         """Move tests that pass to where they belong, and put unknown failures under UNSORTED."""
         for test, passed in outcomes.items():
@@ -111,6 +121,11 @@ class Table:
                     lines.append(f"source = {_text(self.sources[reason])}")
                 lines += _list("tests", groups[reason])
         path.write_text("\n".join(lines) + "\n")
+
+
+def replace_summary(readme: str, table: Table) -> str:
+    """`readme` with the table's summary after its heading, which is its last."""
+    return "\n".join([readme.partition(SUMMARY)[0] + SUMMARY, "", *table.summary(), ""])
 
 
 def disagreements(table: Table, outcomes: Mapping[str, bool]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.table import DIFFERS, NOT_YET, UNSORTED, Table, disagreements
+from conformance.table import DIFFERS, NOT_YET, UNSORTED, Table, disagreements, replace_summary
 
 RECORDED = Path(__file__).with_name("s3-tests.toml")
 
@@ -18,6 +18,11 @@ def test_recorded_table_gives_every_test_one_place_and_every_difference_its_sour
     assert UNSORTED not in table.reasons[NOT_YET]
     for kind in (DIFFERS, NOT_YET):
         assert all(reason and tests for reason, tests in table.reasons[kind].items())
+
+
+def test_readme_sums_up_the_recorded_table():
+    readme = RECORDED.with_name("README.md").read_text()
+    assert readme == replace_summary(readme, Table.read(RECORDED))
 
 
 def test_table_reads_back_as_written(tmp_path):
