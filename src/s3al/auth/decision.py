@@ -66,4 +66,4 @@ def refusal_message(request: AccessRequest, decision: Decision) -> str:
     """AWS's sentence for a refusal, for callers who may know the reason (those of the resource's own account)."""
     who = request.principal.arn or "anonymous"
     what = f"{request.action} on resource: {request.resource}"
-    return f"User: {who} is not authorized to perform: {what} {decision.reason}"
+    return f"User: {who} is not authorized to perform: {what} {decision.reason}".rstrip()

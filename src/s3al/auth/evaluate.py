@@ -33,12 +33,13 @@ __all__ = [
     "evaluate",
     "evaluate_resource_policy",
     "explain",
+    "limited",
 ]
 
 _CALLED = {
     PolicyKind.BUCKET: "resource-based policy",
     PolicyKind.KEY: "resource-based policy",
-    PolicyKind.TRUST: "resource-based policy",
+    PolicyKind.TRUST: "role trust policy",
     PolicyKind.IDENTITY: "identity-based policy",
     PolicyKind.BOUNDARY: "permissions boundary",
     PolicyKind.SESSION: "session policy",
@@ -135,6 +136,15 @@ def evaluate_resource_policy(policy: Policy, request: AccessRequest, *, resource
     return evaluate(request, resource_policy=policy, resource_account=resource_account)
 
 
+def limited(
+    request: AccessRequest, *, boundary: Policy | None, session_policies: Sequence[Policy] | None
+) -> Decision | None:
+    """The refusal of a boundary or of session policies that do not allow what something else does; None if neither
+    stands in the way. Explicit denies are `evaluate`'s."""
+    policies = _Policies(None, None, (), boundary, session_policies, owner_allows=False)
+    return _limited(_question(request, policies), policies)
+
+
 def explain(
     request: AccessRequest,
     *,
@@ -200,7 +210,7 @@ def _decide(question: _Question, policies: _Policies) -> Decision:
     principal = question.principal
     if principal.account_id is None:
         if named_by is None:
-            return _implicit("resource-based policy", question)
+            return _not_named(question, policies)
         return _allow(named_by)
     if principal.account_id == policies.resource_account:
         return _within_account(question, policies, reach, named_by)
@@ -209,7 +219,7 @@ def _decide(question: _Question, policies: _Policies) -> Decision:
 
 def _explicit_deny(question: _Question, policies: _Policies) -> Decision | None:
     for policy in policies:
-        for statement in policy.on_action(question.action).denies:
+        for statement in policy.on_action(question.action).denies.near(question.resource):
             if _mismatch_beyond_action(statement, question) is None:
                 called = _CALLED[policy.kind]
                 article = "an" if called.startswith("i") else "a"
@@ -223,7 +233,7 @@ def _resource_allow(question: _Question, policy: Policy | None) -> tuple[Reach, 
     best, named_by = Reach.NONE, None
     if policy is None:
         return best, named_by
-    for statement in policy.on_action(question.action).allows:
+    for statement in policy.on_action(question.action).allows.near(question.resource):
         reach = Reach.NONE if statement.principals is None else statement.principals.reach(question.principal)
         if reach > best and _mismatch_beyond_action(statement, question) is None:
             best, named_by = reach, statement
@@ -238,7 +248,7 @@ def _within_account(question: _Question, policies: _Policies, reach: Reach, name
     if reach is Reach.ISSUER and named_by is not None:
         return _limited(question, policies) or _allow(named_by)
     if not policies.owner_allows and named_by is None:
-        return _implicit("resource-based policy", question)
+        return _not_named(question, policies)
     if question.principal.kind == "root":
         return Decision("allow", reason="as the root user of the account that owns the resource")
     allowed_by = _any_allow(question, policies.identity)
@@ -249,7 +259,7 @@ def _within_account(question: _Question, policies: _Policies, reach: Reach, name
 
 def _across_accounts(question: _Question, policies: _Policies, named_by: Statement | None) -> Decision:
     if named_by is None:
-        return _implicit("resource-based policy", question)
+        return _not_named(question, policies)
     if question.principal.kind != "root":
         if _any_allow(question, policies.identity) is None:
             return _implicit("identity-based policy", question)
@@ -273,7 +283,7 @@ def _limited(question: _Question, policies: _Policies) -> Decision | None:
 
 def _any_allow(question: _Question, policies: Sequence[Policy]) -> Statement | None:
     for policy in policies:
-        for statement in policy.on_action(question.action).allows:
+        for statement in policy.on_action(question.action).allows.near(question.resource):
             if _mismatch_beyond_action(statement, question) is None:
                 return statement
     return None
@@ -281,6 +291,11 @@ def _any_allow(question: _Question, policies: Sequence[Policy]) -> Statement | N
 
 def _allow(statement: Statement) -> Decision:
     return Decision("allow", statement.decided_by)
+
+
+def _not_named(question: _Question, policies: _Policies) -> Decision:
+    kind = PolicyKind.BUCKET if policies.resource is None else policies.resource.kind
+    return _implicit(_CALLED[kind], question)
 
 
 def _implicit(missing: str, question: _Question) -> Decision:

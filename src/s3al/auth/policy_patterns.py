@@ -27,7 +27,7 @@ _Match = Callable[[str], bool]
 class Patterns:
     """A set of patterns; a text matches the set if it matches one of them."""
 
-    __slots__ = ("_arns", "_everything", "_exact", "_globs", "_plain", "_prefixes", "_templates")
+    __slots__ = ("_arns", "_everything", "_exact", "_globs", "_plain", "_prefixes", "_templates", "prefixes")
 
     def __init__(self, patterns: Iterable[tuple[Token, ...]], *, arns: bool = False) -> None:
         self._arns = arns
@@ -36,7 +36,9 @@ class Patterns:
         globs: list[_Match] = []
         templates: list[tuple[Token, ...]] = []
         self._everything = False
+        begins: set[str] = set()
         for tokens in patterns:
+            begins.add(tokens[0] if tokens and isinstance(tokens[0], str) else "")
             if has_variables(tokens):
                 templates.append(tokens)
                 continue
@@ -49,6 +51,7 @@ class Patterns:
                 prefixes.append(prefix)
             else:
                 globs.append(_compile(fixed, arns=arns))
+        self.prefixes = frozenset(begins)  # every text that matches begins with one of them
         self._exact = frozenset(exact)
         self._prefixes = tuple(prefixes)
         self._globs = tuple(globs)
@@ -89,7 +92,7 @@ def _match_expanded(template: tuple[Token, ...], tokens: tuple[Fixed, ...], text
     if arns and _shifts_segments(template, tokens):
         return False
     literal = _literal(tokens)
-    return _compile(tokens, arns=arns)(text) if literal is None else text == literal
+    return _compiled_once(tokens, arns=arns)(text) if literal is None else text == literal
 
 
 def _shifts_segments(template: tuple[Token, ...], tokens: tuple[Fixed, ...]) -> bool:
@@ -123,6 +126,9 @@ def _compile(tokens: tuple[Fixed, ...], *, arns: bool) -> _Match:
         return len(parts) == _ARN_SEGMENTS and all(glob(part) for glob, part in zip(globs, parts, strict=True))
 
     return match
+
+
+_compiled_once = lru_cache(maxsize=4096)(_compile)  # variables take the same few values, request after request
 
 
 def _nothing(text: str) -> bool:

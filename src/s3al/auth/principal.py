@@ -1,9 +1,10 @@
 """Who makes a request, as policies see it.
 
-What lives here: `Principal` and the condition keys that describe it. What does not: credentials and secrets
-(store, iam), what a principal may do (evaluate).
+What lives here: `Principal`, `Session`, and the condition keys that describe them. What does not: credentials and
+secrets (store, service), what a principal may do (evaluate).
 
-Law: a principal says nothing of how it was authenticated and carries no secret.
+Law: a principal says nothing of how it was authenticated and carries no secret. aws:MultiFactorAuthPresent is left
+out, as there is no second factor; a condition that demands it is not met.
 
 Source: IAM User Guide, "AWS JSON policy elements: Principal"; "AWS global condition context keys"
 (aws:PrincipalType table).
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 PrincipalKind = Literal["root", "user", "assumed-role", "federated", "service", "anonymous"]
@@ -28,6 +30,29 @@ _PRINCIPAL_TYPES: Mapping[PrincipalKind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What temporary credentials say of their holder beside who it is.
+
+    issued_at_ms, expires_at_ms: UTC ms. policy: the session policy as JSON. policy_arns: managed policies that narrow
+    the session too. transitive_tags: names of tags that a further role takes over. claims: condition keys of a web
+    identity, by their whole name.
+    """
+
+    issued_at_ms: int
+    expires_at_ms: int
+    policy: str | None = None
+    policy_arns: tuple[str, ...] = ()
+    transitive_tags: tuple[str, ...] = ()
+    source_identity: str | None = None
+    provider: str | None = None
+    claims: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_narrowed(self) -> bool:
+        return self.policy is not None or bool(self.policy_arns)
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The caller of one request.
 
@@ -35,6 +60,7 @@ class Principal:
     federated users; a service's DNS name for services. canonical_id: that of the account.
     issuer_arn: the role behind an assumed-role session, or the user who began a federated session.
     provider: the identity provider of a web or SAML identity that is not yet a session of an account.
+    session: None where the caller signed with a long-term key. tags: of the user, or of role and session.
     """
 
     kind: PrincipalKind
@@ -47,6 +73,7 @@ class Principal:
     session_name: str | None = None
     issuer_arn: str | None = None
     provider: str | None = None
+    session: Session | None = None
 
     def __post_init__(self) -> None:
         if self.account_id is None and self.kind not in {"service", "anonymous", "federated"}:
@@ -74,7 +101,19 @@ def principal_context(principal: Principal) -> dict[str, str | list[str]]:
         context["aws:username"] = principal.arn.rpartition("/")[2]
     for name, value in principal.tags.items():
         context[f"aws:PrincipalTag/{name}"] = value
+    if principal.session is not None:
+        context |= _session_context(principal.session)
     return context
+
+
+def _session_context(session: Session) -> dict[str, str]:
+    issued_at = datetime.fromtimestamp(session.issued_at_ms / 1000, UTC)
+    context = {"aws:TokenIssueTime": issued_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    if session.source_identity is not None:
+        context["aws:SourceIdentity"] = session.source_identity
+    if session.provider is not None:
+        context["aws:FederatedProvider"] = session.provider
+    return context | dict(session.claims)
 
 
 def _policy_arn(principal: Principal) -> str:

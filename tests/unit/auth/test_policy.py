@@ -380,7 +380,7 @@ def test_no_policy_within_its_limit_is_expensive(changes):
 def test_the_action_index_stays_bounded():
     policy = parse(statement())
     for number in range(3000):
-        assert policy.on_action(f"s3:{number}").allows == ()
+        assert len(policy.on_action(f"s3:{number}").allows) == 0
     assert len(policy.on_action("s3:getobject").allows) == 1
     assert len(policy._by_action) <= 1024
 
