@@ -29,7 +29,8 @@ MAX_FOLDER_MODULES = 40
 BANNED = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "handler", "handlers"}
 
 # A command's flags are its parameters.
-MANY_PARAMETERS = {"cli.py", "client/cli.py", *(name for name in NAMES if name.startswith("commands/"))}
+COMMANDS = {name for name in NAMES if name.startswith("commands/")}
+MANY_PARAMETERS = {"cli.py", "client/cli.py"} | COMMANDS
 
 # Configuration comes from the environment in these places alone; the last finds endpoint and key as the AWS CLI does.
 # A seal's secret is read by the process that opens it, and passes through no other.

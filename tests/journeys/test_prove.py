@@ -1,0 +1,147 @@
+"""`s3al prove` on real stores that hold every mode: sound ones are sound, and each kind of harm is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3al.app import open_database, open_keys
+from s3al.config import ServeConfig, config_home
+from s3al.store.database import Rows
+from s3al.store.layout import open_folder
+from support.server_process import ServerProcess
+from support.settings import allow_sse_c, new_bucket, new_key
+
+MIB = 1 << 20
+
+
+def prove(server: ServerProcess, *flags: str, config_home: Path | None = None) -> tuple[int, dict[str, Any]]:
+    environ = os.environ | {"XDG_CONFIG_HOME": str(config_home or server.config_home)}
+    command = [sys.executable, "-m", "s3al", "prove", str(server.data), "--json", *flags]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def fill(server: ServerProcess) -> str:
+    """Objects of every mode, small and large, in one piece and in parts, versions, a marker and an upload under way."""
+    s3, bucket, kms_key = server.client(), new_bucket(server), new_key(server)
+    allow_sse_c(s3, bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
+    kms = {"SSEKMSKeyId": kms_key}
+    modes: dict[str, dict[str, Any]] = {
+        "sse-s3": {},
+        "sse-kms": {"ServerSideEncryption": "aws:kms", **kms},
+        "bucket-key": {"ServerSideEncryption": "aws:kms", **kms, "BucketKeyEnabled": True},
+        "dsse": {"ServerSideEncryption": "aws:kms:dsse", **kms},
+        "sse-c": customer,
+    }
+    for name, options in modes.items():
+        for size in (0, 300 if name == "sse-c" else 100, 2 * MIB + 1):
+            s3.put_object(Bucket=bucket, Key=f"{name}/{size}", Body=os.urandom(size), **options)
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=os.urandom(5 * MIB))
+    s3.delete_object(Bucket=bucket, Key="sse-s3/100")
+    return bucket
+
+
+@pytest.fixture
+def stopped(start_server):
+    server = start_server("--workers", "1", "--tls", "auto")
+    fill(server)
+    server.stop()
+    return server
+
+
+def blobs(server: ServerProcess) -> list[Path]:
+    return sorted((server.data / "blobs").glob("[!.]*/*/*"))
+
+
+def found(proof: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["what"], each["where"]) for each in proof["findings"]}
+
+
+def test_a_store_of_every_mode_is_sound_running_and_stopped(start_server):
+    server = start_server("--workers", "1", "--tls", "auto")
+    fill(server)
+    code, running = prove(server)
+    assert (code, running["findings"], running["beside_a_server"]) == (0, [], True)
+    server.stop()
+    code, proof = prove(server)
+    assert (code, proof["findings"], proof["opened"], proof["beside_a_server"]) == (0, [], True, False)
+    assert (proof["versions"], proof["uploads"]) == (16, 1)
+    assert proof["authenticated_bytes"] > 4 * 2 * MIB + 5 * MIB
+    assert 2 * MIB < proof["closed_bytes"] < 3 * MIB  # SSE-C
+
+
+def test_each_harm_is_named_by_its_path(stopped):
+    flipped, planted_in = blobs(stopped)[0], blobs(stopped)[1].parent
+    raw = bytearray(flipped.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    flipped.write_bytes(raw)
+    (stopped.data / "notes.txt").write_text("plaintext " * 1000)
+    planted = planted_in / (planted_in.name + "0" * 30)
+    planted.write_text("plaintext " * 1000)
+    code, proof = prove(stopped)
+    assert code == 1
+    within = [str(path.relative_to(stopped.data)) for path in (flipped, planted)]
+    assert ("unexplained", "notes.txt") in found(proof)
+    assert ("unexplained", within[1]) in found(proof)
+    assert any(what in ("record-altered", "not-ciphertext") and where == within[0] for what, where in found(proof))
+
+
+def test_a_truncated_and_a_missing_blob_are_named(stopped):
+    cut, gone = blobs(stopped)[:2]
+    cut.write_bytes(cut.read_bytes()[:-1])
+    gone.unlink()
+    code, proof = prove(stopped)
+    assert code == 1
+    words = {what for what, _ in found(proof)}
+    assert "blob-missing" in words
+    assert any(where.endswith(cut.name) for _, where in found(proof))
+
+
+def test_rows_that_were_exchanged_are_named(stopped):
+    settings = ServeConfig(data=stopped.data, config_home=config_home({"XDG_CONFIG_HOME": str(stopped.config_home)}))
+    folder = open_folder(stopped.data)
+    database = open_database(folder, open_keys(folder, settings).catalog_key)
+    try:
+        exchanged = database.write_now(_exchange_two_bodies)
+    finally:
+        database.close()
+    code, proof = prove(stopped)
+    assert code == 1
+    assert {where for what, where in found(proof) if what == "record-altered"} == exchanged
+
+
+def _exchange_two_bodies(rows: Rows) -> set[str]:
+    """Of two objects of 100 bytes each; none of them is SSE-C, whose bytes nobody here can open."""
+    bodies = rows.all("SELECT object_id, sealed_body FROM streams WHERE sealed_body IS NOT NULL ORDER BY object_id")
+    one, other = [body for body in bodies if len(body[1]) == 100 + 40 + 16][:2]
+    for (object_id, _), (_, body) in ((one, other), (other, one)):
+        rows.run("UPDATE streams SET sealed_body = ? WHERE object_id = ?", (body, object_id))
+    return {bytes(one[0]).hex(), bytes(other[0]).hex()}
+
+
+def test_without_the_root_key_plaintext_still_shows(stopped, tmp_path):
+    code, proof = prove(stopped, config_home=tmp_path / "none")
+    assert (code, proof["opened"], proof["findings"]) == (0, False, [])
+    victim = blobs(stopped)[0]
+    victim.write_text("plaintext " * (victim.stat().st_size // 10))
+    code, proof = prove(stopped, config_home=tmp_path / "none")
+    assert code == 1
+    assert found(proof) == {("not-ciphertext", str(victim.relative_to(stopped.data)))}
+
+
+def test_what_cannot_run_says_so(tmp_path):
+    command = [sys.executable, "-m", "s3al", "prove", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "holds no store" in done.stderr
