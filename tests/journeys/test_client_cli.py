@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 from typer.testing import CliRunner, Result
 
+from s3al.cli import cli
 from s3al.client import AesKeyring, InstructionFileConfig, S3EncryptionClient, S3EncryptionClientConfig
-from s3al.client.cli import commands
 from support.server_process import ServerProcess
 from support.settings import new_bucket, new_key
 
@@ -24,7 +24,7 @@ class Terminal:
         self._environ = server.client_environ(folder / "home") | {"AWS_REGION": server.region}
 
     def run(self, *words: str | Path, stdin: bytes = b"", fails: bool = False) -> Result:
-        result = CliRunner().invoke(commands, [str(word) for word in words], input=stdin, env=self._environ)
+        result = CliRunner().invoke(cli, [str(word) for word in words], input=stdin, env=self._environ)
         assert (result.exit_code != 0) is fails, (result.output, result.exception)
         return result
 

@@ -29,6 +29,7 @@ from s3al.client.transfer.listing import with_plaintext_lengths
 from s3al.errors import S3alError
 
 SUFFIX = ".instruction"
+_DELETED_AT_ONCE = 1000
 _FAILURES = (S3alError, ClientError, BotoCoreError, OSError)
 
 
@@ -175,7 +176,11 @@ def _sync_down(
     for name, entry in there.items():
         if name.endswith("/") or not name:
             continue
-        path = inside(folder, name)
+        try:
+            path = inside(folder, name)
+        except ClientConfigError as exc:
+            done.failures.append(f"{prefix}{name}: {exc}")
+            continue
         if path.is_file():
             told = path.stat()
             if told.st_size == entry["Size"] and told.st_mtime >= entry["LastModified"].timestamp():
@@ -199,6 +204,24 @@ def inside(folder: Path, name: str) -> Path:
     if name.startswith("/") or ".." in Path(name).parts or not path.is_relative_to(os.path.normpath(folder)):
         raise ClientConfigError(f"the object {name!r} has a name that leads out of the folder")
     return path
+
+
+def remove(s3: Any, target: str, *, recursive: bool) -> Done:
+    """Delete one object and its instruction file, or everything in a folder or bucket."""
+    bucket, key = split(target)
+    if not key and not recursive:
+        raise ClientConfigError("a bucket is emptied only with --recursive")
+    keys = [row["Key"] for row in objects(s3, bucket, _as_folder(key))] if recursive else [key, f"{key}{SUFFIX}"]
+    done = Done()
+    for at in range(0, len(keys), _DELETED_AT_ONCE):
+        named = [{"Key": one} for one in keys[at : at + _DELETED_AT_ONCE]]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True})
+        failed = answer.get("Errors") or []
+        done.failures += [f"{one['Key']}: {one['Code']}" for one in failed]
+        done.removed += len(named) - len(failed)
+    if not recursive:
+        done.removed = min(1, done.removed)  # an instruction file is no object of its own
+    return done
 
 
 def scan(s3: Any, prefix: str, parallel: int) -> list[dict[str, Any]]:
