@@ -19,6 +19,8 @@ _length = struct.Struct(">I").pack
 
 def canonical(*fields: bytes) -> bytes:
     """Each field as u32 big-endian length and bytes, one after the other; no fields give b""."""
+    if len(fields) == 1:
+        return _length(len(fields[0])) + fields[0]
     return b"".join([_length(len(field)) + field for field in fields])
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError
@@ -324,4 +325,9 @@ def _bytes(text: str | None) -> bytes:
 
 
 def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return _second(milliseconds // 1000)
+
+
+@lru_cache(maxsize=4096)  # what was written together is listed together
+def _second(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

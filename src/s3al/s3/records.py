@@ -27,7 +27,7 @@ from s3al.crypto.encoding import canonical
 from s3al.crypto.keys import derive, private_record_key
 from s3al.crypto.records import RecordCipher
 from s3al.errors import IntegrityError
-from s3al.store.catalog import PartRow, UploadRow, VersionRow
+from s3al.store.catalog import NULL_VERSION, PartRow, UploadRow, VersionRow
 
 _MATERIAL_ID_BYTES = 32
 _CACHED_CIPHERS = 1024
@@ -174,6 +174,7 @@ class Records:
         """
         fields = (self._store_id, bucket_id)
         begun = public_record_prefix(*fields)
+        null_version = canonical(NULL_VERSION.encode())
         ciphers: dict[bytes, Callable[..., bytes]] = {}
 
         def open_listed(row: Listed) -> dict[str, Any]:
@@ -184,7 +185,9 @@ class Records:
                 if len(material_id) != _MATERIAL_ID_BYTES:
                     raise IntegrityError("a stored record is too short")
                 opener = ciphers[material_id] = self._cipher(bucket_id, material_id).open
-            place = begun + canonical(row.object_key, row.version_id.encode(), row.object_id)
+            object_key, version_id = row.object_key, row.version_id
+            version = null_version if version_id == NULL_VERSION else canonical(version_id.encode())
+            place = begun + canonical(object_key) + version + canonical(row.object_id)
             return _decode(opener(sealed[_MATERIAL_ID_BYTES:], associated_data=place))
 
         return open_listed

@@ -118,6 +118,10 @@ class _Scan(Generic[Row]):
         look = _FIRST_LOOK if self.delimiter else self.max_keys + 1
         while place is not None:
             found = self.fetch(place, before, look)
+            if not self.delimiter:  # every row is an entry, and one more than a page was looked for
+                self.rows = found[: self.max_keys]
+                self.last = self.rows[-1] if self.rows else None
+                return len(found) > self.max_keys
             skipped = 0
             for row in found:
                 rolled = self.common_prefix(row.object_key)

@@ -16,6 +16,7 @@ import binascii
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
@@ -71,9 +72,13 @@ def timestamp_of(text: str) -> datetime:
 
 def iso8601(moment: datetime) -> str:
     """2009-10-12T17:50:30.000Z, as S3 writes it."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat("T", "milliseconds")[:23] + "Z"
+    return _iso8601(moment)
+
+
+@lru_cache(maxsize=4096)  # the entries of a listing share few
+def _iso8601(moment: datetime) -> str:
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat("T", "milliseconds")[:23] + "Z"
 
 
 def http_date(moment: datetime) -> str:

@@ -10,6 +10,7 @@ milliseconds; a member the model does not have is a ValueError.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from s3al.wire.shapes import Shape
@@ -18,6 +19,9 @@ from s3al.wire.xml import escape
 
 Append = Callable[[str], None]
 WriteElement = Callable[[Any, Append], None]
+
+_TEMPLATES = 32  # of one shape: handlers give few sets of members, in few orders
+_WORDS = 1024
 
 
 def element_writer(tag: str, shape: Shape, attributes: str = "") -> WriteElement:
@@ -31,23 +35,29 @@ def element_writer(tag: str, shape: Shape, attributes: str = "") -> WriteElement
     return _scalar(tag, shape)
 
 
+Scalars = dict[str, tuple[str, str, Callable[[Any], str]]]
+
+
 def _structure(tag: str, shape: Shape, attributes: str) -> WriteElement:
-    writers: dict[str, WriteElement] = {}
-    scalars: dict[str, tuple[str, str, Callable[[Any], str]]] = {}  # written on the spot: most members of long lists
-    in_tag: dict[str, str] = {}
-    for name, member in shape.members.items():
-        if member.trait("xmlAttribute"):
-            in_tag[name] = member.wire_name(name)
-        elif member.kind in ("structure", "list", "map"):
-            writers[name] = element_writer(member.wire_name(name), member)
-        else:
-            scalars[name] = (f"<{member.wire_name(name)}>", f"</{member.wire_name(name)}>", _text_of(member))
+    writers, scalars, in_tag = _members(shape)
     if namespace := shape.trait("xmlNamespace"):
         prefix = f":{namespace['prefix']}" if "prefix" in namespace else ""
         attributes = attributes or f' xmlns{prefix}="{namespace["uri"]}"'
     start, end = f"<{tag}{attributes}>", f"</{tag}>"
+    templates: dict[tuple[str, ...], _Template] = {}  # entries of a list have the same members, a thousand times
 
     def write(value: dict[str, Any], append: Append) -> None:
+        members = tuple(value)
+        template = templates.get(members)
+        if template is None and len(templates) < _TEMPLATES and writers.keys() | scalars.keys() >= value.keys():
+            template = templates[members] = _template(members, (start, end), scalars, writers)
+        if template is None or None in value.values():
+            write_slowly(value, append)
+        else:
+            form, texts = template
+            append(form % tuple([text_of(item) for text_of, item in zip(texts, value.values(), strict=True)]))
+
+    def write_slowly(value: dict[str, Any], append: Append) -> None:
         append(start)
         for name, item in value.items():
             if item is None:
@@ -62,7 +72,50 @@ def _structure(tag: str, shape: Shape, attributes: str) -> WriteElement:
                 raise ValueError(f"{shape.name} has no member {name}")
         append(end)
 
-    return _with_attributes(tag, attributes, in_tag, write) if in_tag else write
+    return _with_attributes(tag, attributes, in_tag, write_slowly) if in_tag else write
+
+
+def _members(shape: Shape) -> tuple[dict[str, WriteElement], Scalars, dict[str, str]]:
+    """Writers of structured members, tags and text of plain ones, and names of those that are attributes."""
+    writers: dict[str, WriteElement] = {}
+    scalars: Scalars = {}  # written on the spot: most members of long lists
+    in_tag: dict[str, str] = {}
+    for name, member in shape.members.items():
+        if member.trait("xmlAttribute"):
+            in_tag[name] = member.wire_name(name)
+        elif member.kind in ("structure", "list", "map"):
+            writers[name] = element_writer(member.wire_name(name), member)
+        else:
+            scalars[name] = (f"<{member.wire_name(name)}>", f"</{member.wire_name(name)}>", _text_of(member))
+    return writers, scalars, in_tag
+
+
+_Template = tuple[str, tuple[Callable[[Any], str], ...]]
+
+
+def _template(
+    members: tuple[str, ...], tags: tuple[str, str], scalars: Scalars, writers: dict[str, WriteElement]
+) -> _Template:
+    """The element with a place for each member's text, and what makes the texts."""
+    parts, texts = [], []
+    for name in members:
+        opening, closing, text_of = scalars[name] if name in scalars else ("", "", _written(writers[name]))
+        parts.append(f"{_verbatim(opening)}%s{_verbatim(closing)}")
+        texts.append(text_of)
+    return _verbatim(tags[0]) + "".join(parts) + _verbatim(tags[1]), tuple(texts)
+
+
+def _verbatim(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _written(write: WriteElement) -> Callable[[Any], str]:
+    def text_of(value: Any) -> str:
+        parts: list[str] = []
+        write(value, parts.append)
+        return "".join(parts)
+
+    return text_of
 
 
 def _with_attributes(tag: str, attributes: str, in_tag: dict[str, str], write: WriteElement) -> WriteElement:
@@ -127,8 +180,15 @@ def _scalar(tag: str, shape: Shape) -> WriteElement:
 
 def _text_of(shape: Shape) -> Callable[[Any], str]:
     if shape.kind == "string":
-        return escape
+        text_of: Callable[[Any], str] = _word if shape.enum else escape
+        return text_of
     return _timestamp_text(shape) if shape.kind == "timestamp" else _TEXTS[shape.kind]
+
+
+@lru_cache(maxsize=_WORDS)
+def _word(text: str) -> str:
+    """A value out of a small set."""
+    return escape(text)
 
 
 def _timestamp_text(shape: Shape) -> Callable[[Any], str]:
