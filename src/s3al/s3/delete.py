@@ -12,6 +12,7 @@ Sources: S3 API Reference, DeleteObject, DeleteObjects; S3 User Guide, "Deleting
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from s3al.auth.authorized import Authorized
@@ -22,9 +23,10 @@ from s3al.s3.limits import DELETE_OBJECTS_MAX
 from s3al.s3.names import object_key_bytes
 from s3al.s3.ports import S3
 from s3al.s3.preconditions import matches
-from s3al.s3.put import fresh_state, new_version_id
+from s3al.s3.put import new_version_id
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.sse import Place
+from s3al.s3.state import BucketState, BucketStates
 from s3al.service.operation import Call, Check, Params, Reply
 from s3al.store import catalog
 from s3al.store.catalog import VersionRow
@@ -49,17 +51,18 @@ async def delete_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
     def write(rows: Rows) -> Params:
         state = s3.buckets.get(rows, params["Bucket"])
         place = Place(state.row, params["Key"], b"")
-        return delete_one(rows, s3, place, version_id=params.get("VersionId"), if_match=params.get("IfMatch"))
+        return delete_one(rows, s3, state, place, version_id=params.get("VersionId"), if_match=params.get("IfMatch"))
 
     deleted = await call.commit(s3.db, authorized, write)
     return Reply({name: value for name, value in deleted.items() if name in ("VersionId", "DeleteMarker")})
 
 
-def delete_one(rows: Rows, s3: S3, place: Place, *, version_id: str | None, if_match: str | None) -> Params:
+def delete_one(
+    rows: Rows, s3: S3, state: BucketState, place: Place, *, version_id: str | None, if_match: str | None
+) -> Params:
     """Members VersionId and DeleteMarker as DeleteObject answers them, and DeleteMarkerVersionId for
-    DeleteObjects."""
+    DeleteObjects. state: as of `rows`."""
     object_key = object_key_bytes(place.object_key)
-    state = fresh_state(rows, place)
     if if_match is not None:
         _check_if_match(rows, s3, place, version_id, if_match)
     if version_id is not None:
@@ -138,7 +141,8 @@ async def delete_objects(authorized: Authorized, call: Call, s3: S3) -> Reply:
         raise RequestError("MalformedXML")
 
     def write(rows: Rows) -> tuple[list[Params], list[Params]]:
-        state = s3.buckets.get(rows, params["Bucket"])
+        once = replace(s3, buckets=BucketStates())  # this transaction's own: bucket and policy are loaded for all keys
+        state = once.buckets.get(rows, params["Bucket"])
         deleted: list[Params] = []
         errors: list[Params] = []
         for named in wanted:
@@ -147,9 +151,9 @@ async def delete_objects(authorized: Authorized, call: Call, s3: S3) -> Reply:
             try:
                 if any(named.get(member) is not None for member in ("LastModifiedTime", "Size")):
                     raise RequestError("NotImplemented")
-                authorize_check(rows, call, delete_check(state.row.name, object_key, version_id), s3)
+                authorize_check(rows, call, delete_check(state.row.name, object_key, version_id), once)
                 place = Place(state.row, object_key, b"")
-                found = delete_one(rows, s3, place, version_id=version_id, if_match=named.get("ETag"))
+                found = delete_one(rows, s3, state, place, version_id=version_id, if_match=named.get("ETag"))
             except RequestError as refused:
                 message = refused.message or S3_ERRORS[refused.code][1]
                 errors.append(answer | {"Code": refused.code, "Message": message})
