@@ -20,18 +20,22 @@ from typing import Any
 from botocore.loaders import Loader
 
 from s3al.config import ServeConfig
+from s3al.errors import S3alError
 from s3al.first_steps import banner, store_credentials
 from s3al.iam import accounts as iam_accounts
 from s3al.iam import admin, sts
 from s3al.iam.access import authorizer
 from s3al.iam.errors import IAM_ERRORS
 from s3al.iam.ports import Iam
+from s3al.kms import own as kms_own
 from s3al.kms import store_keys
 from s3al.kms.data_keys import DataKeys
+from s3al.kms.destruction import Destruction
 from s3al.kms.jobs import jobs_of
+from s3al.kms.ledger import Ledger, ledger_path
 from s3al.kms.materials import Materials
 from s3al.kms.ports import Kms
-from s3al.kms.root import StoreKeys
+from s3al.kms.root import RootPort, StoreKeys
 from s3al.kms.root_socket import RemoteRoot
 from s3al.kms.seals.opening import SealChoice
 from s3al.kms.service import kms_service
@@ -203,7 +207,7 @@ def worker(prepared: Prepared) -> AsgiApp:
         now_ms=clock,
         region=config.region,
     )
-    services = _services(s3, kms, Iam(database, server_key, clock))
+    services = _services(s3, kms, Iam(database, server_key, clock), _key_store(prepared, database, root))
     gateway = Gateway(
         router=Router(prepared.plans, domain=config.domain),
         services=services,
@@ -225,7 +229,7 @@ def worker(prepared: Prepared) -> AsgiApp:
     )
 
     async def respond(request: Request) -> Response:
-        page = await health_page(request, ready=lambda: _ready(database), metrics=prepared.metrics)
+        page = await health_page(request, ready=lambda: _ready(database, root), metrics=prepared.metrics)
         return page or await gateway.respond(request)
 
     async def stop() -> None:
@@ -245,11 +249,20 @@ def _kms(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot) -> Kms:
         Materials(root, random=secrets.token_bytes),
         secrets.token_bytes,
         lambda operation: prepared.metrics.add(KMS_CALLS, operation=operation),
+        destroying=Destruction(_ledger(prepared), database.truncate_wal),
     )
 
 
-def _services(s3: S3, kms: Kms, iam: Iam) -> Mapping[str, Service[Any]]:
-    own = bound(admin.OPERATIONS, iam)
+def _key_store(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot) -> kms_own.KeyStore:
+    return kms_own.KeyStore(database, root, prepared.folder.read_document, _ledger(prepared))
+
+
+def _ledger(prepared: Prepared) -> Ledger:
+    return Ledger(ledger_path(seal_choice(prepared.config).config_home, prepared.store_id))
+
+
+def _services(s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore) -> Mapping[str, Service[Any]]:
+    own = bound(admin.OPERATIONS, iam) | bound(kms_own.OPERATIONS, key_store)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
         "kms": kms_service(kms),
@@ -258,9 +271,13 @@ def _services(s3: S3, kms: Kms, iam: Iam) -> Mapping[str, Service[Any]]:
     }
 
 
-async def _ready(database: SqliteDatabase) -> str | None:
+async def _ready(database: SqliteDatabase, root: RootPort) -> str | None:
     try:
         await database.read(catalog.change_counter)
     except Exception:  # noqa: BLE001  whatever keeps the catalog from answering means: not ready
         return "catalog"
+    try:
+        root.current_version  # noqa: B018  asked for: what was opened before is served, new keys are not
+    except S3alError:
+        return "root"
     return None

@@ -27,6 +27,8 @@ from s3al import __version__, config
 from s3al.commands.accounts import accounts
 from s3al.commands.advise import command as advise
 from s3al.commands.backup import commands as backups
+from s3al.commands.seals import seals
+from s3al.commands.backup import commands as backups
 from s3al.commands.cse import cse
 from s3al.commands.objects import commands as objects
 from s3al.commands.prove import command as prove
@@ -50,6 +52,8 @@ cli = typer.Typer(
 
 cli.add_typer(accounts, name="account")
 cli.add_typer(advise)
+cli.add_typer(backups)
+cli.add_typer(seals, name="seal")
 cli.add_typer(objects)
 cli.add_typer(cse, name="cse")
 cli.add_typer(backups)
@@ -155,7 +159,8 @@ def check(
 def _serve(settings: config.ServeConfig, *, as_json: bool) -> None:
     try:
         from s3al import app
-        from s3al.server import hardening, root_keeper, supervisor
+        from s3al.server import hardening, root_keeper, sealed, supervisor
+        from s3al.server.logs import Log
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] == "s3al":
             raise
@@ -169,6 +174,7 @@ def _serve(settings: config.ServeConfig, *, as_json: bool) -> None:
     with supervisor.listen(settings.host, settings.port) as listener, root_keeper.RootKeeper() as root_process:
         settings = dataclasses.replace(settings, port=listener.getsockname()[1])
         pair = _tls_pair(settings)
+        root_process.while_sealed = lambda: sealed.sealed_server(listener, Log(), pair)
         prepared = app.prepare(settings, root_process)
         supervisor.Supervisor(
             listener=listener,

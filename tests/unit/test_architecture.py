@@ -35,7 +35,7 @@ MANY_PARAMETERS = {"cli.py", "client/cli.py"} | COMMANDS
 # Configuration comes from the environment in these places alone; the last finds endpoint and key as the AWS CLI does.
 # A seal's secret is read by the process that opens it, and passes through no other.
 READ_ENVIRONMENT = {
-    *("config.py", "cli.py", "commands/accounts.py", "commands/seals.py", "commands/backup.py", "own_api_client.py"),
+    *("config.py", "cli.py", "own_api_client.py", *(name for name in NAMES if name.startswith("commands/"))),
     "kms/seals/secret_source.py",
 }
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from s3al.errors import RequestError
 from s3al.kms.policies import managed_s3_policy
-from s3al.kms.ports import Kms
+from s3al.kms.ports import Destroying, Kms, unrecorded
 from s3al.kms.states import KeyState, awaits_replicas
 from s3al.store import key_labels, keystore
 from s3al.store.catalog import bump
@@ -56,13 +56,15 @@ def has_replicas(rows: Rows, key: KeyRow) -> bool:
     return is_primary(key) and len(keystore.regions_of(rows, key.key_id)) > 1
 
 
-def tidy(rows: Rows, now_ms: int) -> int:
+def tidy(rows: Rows, now_ms: int, destroying: Destroying = unrecorded) -> int:
     """Remove the rows of keys that are gone, and the bytes of materials that have expired. Nothing that is decided
     depends on when this runs, but that a primary is not deleted before its replicas' rows."""
+    gone, expired = keystore.keys_to_purge(rows, now_ms), keystore.expired_materials(rows, now_ms)
+    if gone or expired:
+        destroying(gone, now_ms)
     removed = keystore.purge_keys(rows, now_ms)
     for key in removed:
         _begin_deletion_of_primary(rows, key)
-    expired = keystore.expired_materials(rows, now_ms)
     for material in expired:
         keystore.empty_material(rows, material)
     if removed:

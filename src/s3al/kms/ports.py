@@ -6,7 +6,7 @@ What lives here: `Kms` and `OPERATIONS`. What does not: the operations (one file
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from s3al.kms.materials import Materials
@@ -14,10 +14,19 @@ from s3al.kms.seals.port import Random
 from s3al.kms.usage import Usage
 from s3al.service.operation import Operations
 from s3al.store.database import Database
+from s3al.store.keystore import KeyRow
 
 
 def _uncounted(operation: str) -> None:
     """No metrics: for offline commands and tests."""
+
+
+# Called in a write before keys' rows go, with the keys and the time; with none of them when only material goes.
+Destroying = Callable[[Sequence[KeyRow], int], None]
+
+
+def unrecorded(keys: Sequence[KeyRow], now_ms: int) -> None:
+    """Nothing beside the rows: for tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,7 @@ class Kms:
     random: Random
     count: Callable[[str], None] = _uncounted
     usage: Usage = field(default_factory=Usage)
+    destroying: Destroying = unrecorded
 
 
 OPERATIONS: Operations[Kms] = Operations()

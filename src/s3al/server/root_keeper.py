@@ -22,17 +22,20 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from s3al.errors import S3alError
+from s3al.errors import S3alError, StoreError
 from s3al.kms.root_socket import RemoteRoot, door
 from s3al.kms.seals.opening import SealChoice
 from s3al.server.logs import Log
-from s3al.server.root_process import MOST_BYTES, Order, opened
+from s3al.server.root_process import MOST_BYTES, Order, has_store, opened
 
 _UNHEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -42,12 +45,33 @@ def restart_pause_s(failures: int, longest_s: float) -> float:
     return 0.0 if failures < 2 else min(0.1 * 2 ** min(failures - 2, 10), longest_s)
 
 
+@contextlib.contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """Ended in the middle of asking for a passphrase, the root's process leaves a terminal that shows nothing typed."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        settings = termios.tcgetattr(terminal)
+        try:
+            yield
+        except BaseException:
+            if os.tcgetpgrp(terminal) == os.getpgrp():
+                termios.tcsetattr(terminal, termios.TCSADRAIN, settings)
+            raise
+    finally:
+        os.close(terminal)
+
+
 @dataclass(slots=True)
 class RootKeeper:
     """To be entered before anything is served, and left after the last worker has ended.
 
-    open_s: for the seal to open. connect_s: for a worker that starts to be let in. stop_s: to end. young_s,
-    max_pause_s: as of workers.
+    open_s: for the seal to open, unless a person is asked. connect_s: for a worker that starts to be let in. stop_s: to
+    end. young_s, max_pause_s: as of workers. sealed_pause_s: at most, between two tries of a seal that cannot be
+    reached at the start. while_sealed: entered meanwhile; None means that such a start fails.
     """
 
     open_s: float = 60
@@ -55,6 +79,8 @@ class RootKeeper:
     stop_s: float = 5
     young_s: float = 5
     max_pause_s: float = 5
+    sealed_pause_s: float = 5
+    while_sealed: Callable[[], AbstractContextManager[None]] | None = None
     _outer: socket.socket = field(init=False)
     _inner: socket.socket = field(init=False)
     _control: socket.socket | None = field(default=None, init=False)
@@ -84,11 +110,50 @@ class RootKeeper:
         """Have the store opened, or made if there is none; the caller holds its lock. Does not wait."""
         self._give(Order(os.getpid(), data, seal))
 
-    def opened(self) -> tuple[bytes, bytes]:
-        """(store id, catalog key), after `begin`. Raises the S3alError that kept the store from being opened."""
+    def opened(self, log: Log | None = None) -> tuple[bytes, bytes]:
+        """(store id, catalog key), after `begin`. Raises the S3alError that kept the store from being opened.
+
+        While the seal of a store that exists cannot be reached, `while_sealed` answers, and it is tried again for ever.
+        """
+        try:
+            with _terminal_as_it_was():
+                return self._opened_once()
+        except StoreError as error:
+            if not (error.retryable and self.while_sealed and self._order and has_store(self._order.data)):
+                raise
+            reason = error
+        log = log or Log()
+        log.event("sealed", level="error", reason=str(reason))
+        with self.while_sealed():
+            found = self._opened_at_last(log)
+        log.event("unsealed")
+        return found
+
+    def _opened_at_last(self, log: Log) -> tuple[bytes, bytes]:
+        failures = 0
+        while True:
+            time.sleep(min(0.5 * 2 ** min(failures, 10), self.sealed_pause_s))
+            failures += 1
+            try:
+                return self._again()
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                log.event("still_sealed", level="warning", reason=str(error))
+
+    def _again(self) -> tuple[bytes, bytes]:
+        """Have another process try what the last one could not."""
+        assert self._order is not None
+        if self._process is not None:
+            self._process.wait()
+        self._spawn()
+        self._give(self._order)
+        return self._opened_once()
+
+    def _opened_once(self) -> tuple[bytes, bytes]:
         assert self._control is not None
         assert self._order is not None
-        self._control.settimeout(self.open_s)
+        self._control.settimeout(None if self._order.seal.may_ask else self.open_s)
         try:
             answer = self._control.recv(MOST_BYTES)
         except TimeoutError as error:

@@ -71,6 +71,10 @@ class Order:
         return cls(document["supervisor_pid"], Path(document["data"]), seal, store_id)
 
 
+def has_store(data: Path) -> bool:
+    return StoreFolder(data).has_document()
+
+
 def opened(answer: bytes) -> tuple[bytes, bytes]:
     """(store id, catalog key), as the main process reads the answer. Raises the S3alError that is told in it."""
     if answer[:1] == _OPENED:

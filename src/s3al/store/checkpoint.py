@@ -42,10 +42,19 @@ class Checkpointer:
         self._locks = locks
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._truncating = False
         self._thread = threading.Thread(target=self._run, name="s3al-checkpoint", daemon=True)
         self._thread.start()
 
     def wanted(self) -> None:
+        self._wake.set()
+
+    def truncate(self) -> None:
+        """Empty the WAL once the transaction that runs now has ended; tried until it is done.
+
+        To be called inside a transaction: the thread then waits for its turn to end.
+        """
+        self._truncating = True
         self._wake.set()
 
     def close(self) -> None:
@@ -60,38 +69,49 @@ class Checkpointer:
             self._wake.clear()
             if self._stop.is_set():
                 break
+            truncating, self._truncating = self._truncating, False
             try:
                 connection = connection or self._open_connection()
-                is_done = checkpoint(connection, self._locks, least_pages=WAL_PAGES) is not Outcome.HELD_UP
+                is_done = self._checkpointed(connection, truncating)
             except Exception:  # noqa: BLE001  (a full disk; the WAL still holds everything, the next commit asks again)
                 is_done = False
             if not is_done:
+                if truncating:
+                    self.truncate()
                 self._stop.wait(_PAUSE_S)
         if connection is not None:
             connection.close()
 
 
-def checkpoint(connection: apsw.Connection, locks: Path, *, least_pages: int = 0) -> Outcome:
-    """least_pages: of the WAL, below which it is left to grow."""
+    def _checkpointed(self, connection: apsw.Connection, truncating: bool) -> bool:
+        if truncating:
+            return checkpoint(connection, self._locks, mode=apsw.SQLITE_CHECKPOINT_TRUNCATE) is Outcome.DONE
+        return checkpoint(connection, self._locks, least_pages=WAL_PAGES) is not Outcome.HELD_UP
+
+
+def checkpoint(
+    connection: apsw.Connection, locks: Path, *, least_pages: int = 0, mode: int = apsw.SQLITE_CHECKPOINT_RESTART
+) -> Outcome:
+    """least_pages: of the WAL, below which it is left to grow. mode: TRUNCATE leaves an empty file."""
     lock = os.open(locks / "checkpoint", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         wal_pages, _copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         if wal_pages < least_pages:
             return Outcome.DONE  # another process was faster
-        return _restart(connection, locks)
+        return _restart(connection, locks, mode)
     except BlockingIOError:
         return Outcome.ELSEWHERE
     finally:
         os.close(lock)
 
 
-def _restart(connection: apsw.Connection, locks: Path) -> Outcome:
+def _restart(connection: apsw.Connection, locks: Path, mode: int) -> Outcome:
     turnstile = Turnstile(locks, "writer")
     turnstile.enter()
     try:
         connection.set_busy_timeout(_READERS_MS)
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        connection.wal_checkpoint(mode=mode)
         return Outcome.DONE
     except apsw.BusyError:
         return Outcome.HELD_UP

@@ -13,11 +13,13 @@ is one conditional update. Callers that change what authorization reads also cal
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field
 
 from s3al.errors import StoreError
 from s3al.store import key_grants, key_labels, key_usage
 from s3al.store.database import Rows
+from s3al.store.scrub import overwriting
 
 CUSTOMER = "CUSTOMER"
 AWS = "AWS"
@@ -160,6 +162,15 @@ def materials_under_other_roots(rows: Rows, version: int, limit: int) -> list[Ma
     return [MaterialRow(*row) for row in found]
 
 
+def count_materials_by_root(rows: Rows) -> list[tuple[int, int]]:
+    """(root version, how many materials it wraps), oldest version first."""
+    found = rows.all(
+        "SELECT root_version, count(*) FROM kms_materials WHERE length(wrapped) > 0"
+        " GROUP BY root_version ORDER BY root_version"
+    )
+    return [(int(version), int(count)) for version, count in found]
+
+
 def rewrap_material(rows: Rows, row: MaterialRow, *, root_version: int, wrapped: bytes) -> bool:
     """Replace the wrapping if nobody did so before."""
     changed = rows.run(
@@ -265,14 +276,26 @@ def keys_with_rotation(rows: Rows) -> list[KeyRow]:
     return [KeyRow(*row) for row in found]
 
 
-def purge_keys(rows: Rows, now_ms: int) -> list[KeyRow]:
-    """Delete every key past its deletion date, with aliases, tags and grants, and with its materials if it is in no
-    other region. Returns what they were."""
+def keys_to_purge(rows: Rows, now_ms: int) -> list[KeyRow]:
+    """Every key past its deletion date."""
     found = rows.all(
         f"SELECT {_KEY} FROM kms_keys WHERE deletion_at IS NOT NULL AND deletion_at <= ? AND manager = 'CUSTOMER'",
         (now_ms,),
     )
-    keys = [KeyRow(*row) for row in found]
+    return [KeyRow(*row) for row in found]
+
+
+def purge_keys(rows: Rows, now_ms: int) -> list[KeyRow]:
+    """Delete every key past its deletion date, with aliases, tags and grants, and with its materials if it is in no
+    other region. Returns what they were."""
+    keys = keys_to_purge(rows, now_ms)
+    if keys:
+        with overwriting(rows):
+            delete_keys(rows, keys)
+    return keys
+
+
+def delete_keys(rows: Rows, keys: Iterable[KeyRow]) -> None:
     for key in keys:
         for table in ("kms_aliases", "kms_tags", "kms_grants", "kms_usage", "kms_keys"):
             rows.run(f"DELETE FROM {table} WHERE key_id = ? AND region = ?", (key.key_id, key.region))
@@ -280,7 +303,6 @@ def purge_keys(rows: Rows, now_ms: int) -> list[KeyRow]:
             "DELETE FROM kms_materials WHERE key_id = ? AND NOT EXISTS (SELECT 1 FROM kms_keys WHERE key_id = ?)",
             (key.key_id, key.key_id),
         )
-    return keys
 
 
 # --- materials
@@ -333,15 +355,19 @@ def refill_material(rows: Rows, material: MaterialRow) -> None:
 
 def empty_material(rows: Rows, material: MaterialRow) -> None:
     """Destroy what an imported material's row holds; the row remembers that there was one."""
-    rows.run(
-        "UPDATE kms_materials SET wrapped = ?, valid_to = NULL WHERE key_id = ? AND material_id = ?",
-        (b"", material.key_id, material.material_id),
-    )
+    with overwriting(rows):
+        rows.run(
+            "UPDATE kms_materials SET wrapped = ?, valid_to = NULL WHERE key_id = ? AND material_id = ?",
+            (b"", material.key_id, material.material_id),
+        )
 
 
 def remove_material(rows: Rows, material: MaterialRow) -> None:
     """Remove a material that never was current."""
-    rows.run("DELETE FROM kms_materials WHERE key_id = ? AND material_id = ?", (material.key_id, material.material_id))
+    with overwriting(rows):
+        rows.run(
+            "DELETE FROM kms_materials WHERE key_id = ? AND material_id = ?", (material.key_id, material.material_id)
+        )
 
 
 def promote_material(rows: Rows, material: MaterialRow, *, now_ms: int) -> None:

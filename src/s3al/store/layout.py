@@ -25,7 +25,10 @@ from s3al.errors import ConfigError, IntegrityError, StoreError
 
 _MOST_DOCUMENT_BYTES = 16 << 20
 _OURS = frozenset(
-    ("blobs", "catalog.db", "catalog.db-wal", "catalog.db-shm", "store.json", "store.json.new", "lost+found")
+    {
+        *("blobs", "catalog.db", "catalog.db-wal", "catalog.db-shm", "store.json", "store.json.new", "lost+found"),
+        *("catalog.db.new", "catalog.db.new-wal", "catalog.db.new-shm"),  # of a restore that was interrupted
+    }
 )
 
 

@@ -170,6 +170,10 @@ class SqliteDatabase:
         finally:
             source.close()
 
+    def truncate_wal(self) -> None:
+        """Inside a write: once it has ended, what it deleted is not kept by the WAL either."""
+        self._checkpointer.truncate()
+
     def close(self) -> None:
         if self._closed:
             return

@@ -199,6 +199,7 @@ async def delete_imported_key_material(authorized: Authorized, call: Call, kms: 
         elif found is not None:
             keystore.empty_material(rows, found)
         kms.materials.forget()
+        kms.destroying((), call.now_ms)
         _settle(rows, key)
         output = {"KeyId": key.arn}
         if found is not None and key.key_spec == SYMMETRIC:

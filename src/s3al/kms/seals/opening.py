@@ -42,6 +42,11 @@ class SealChoice:
     option: str | None
     config_home: Path
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether opening it may ask a person, who takes any time."""
+        return (self.option or "").startswith(("passphrase:", "pkcs11:"))
+
     def address(self, store_id: bytes) -> Address:
         return parse_address(self.option, store_id=store_id, config_home=self.config_home)
 
