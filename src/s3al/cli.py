@@ -27,8 +27,6 @@ from s3al import __version__, config
 from s3al.commands.accounts import accounts
 from s3al.commands.advise import command as advise
 from s3al.commands.backup import commands as backups
-from s3al.commands.seals import seals
-from s3al.commands.backup import commands as backups
 from s3al.commands.cse import cse
 from s3al.commands.objects import commands as objects
 from s3al.commands.prove import command as prove
@@ -52,8 +50,6 @@ cli = typer.Typer(
 
 cli.add_typer(accounts, name="account")
 cli.add_typer(advise)
-cli.add_typer(backups)
-cli.add_typer(seals, name="seal")
 cli.add_typer(objects)
 cli.add_typer(cse, name="cse")
 cli.add_typer(backups)
