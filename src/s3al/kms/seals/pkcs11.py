@@ -21,7 +21,7 @@ from s3al.crypto.encoding import canonical
 from s3al.crypto.keys import unwrap, wrap
 from s3al.errors import ConfigError, IntegrityError, StoreError
 from s3al.kms.seals.addresses import TokenAddress
-from s3al.kms.seals.port import CHECK_LABEL, SEAL_KEY_BYTES, Parameters, Random
+from s3al.kms.seals.port import CHECK_PLACE, SEAL_KEY_BYTES, Parameters, Random
 
 _BY_GCM, _BY_KEY_WRAP = b"\x01", b"\x02"
 _IV_BYTES = 12
@@ -99,11 +99,11 @@ class Pkcs11Seal:
         raise IntegrityError("what the token sealed is damaged")
 
     def check_value(self, store_id: bytes, *, random: Random) -> bytes:
-        return self.seal(bytes(SEAL_KEY_BYTES), place=canonical(CHECK_LABEL, store_id), random=random)
+        return self.seal(bytes(SEAL_KEY_BYTES), place=canonical(CHECK_PLACE, store_id), random=random)
 
     def recognises(self, check_value: bytes, store_id: bytes) -> bool:
         try:
-            return self.unseal(check_value, place=canonical(CHECK_LABEL, store_id)) == bytes(SEAL_KEY_BYTES)
+            return self.unseal(check_value, place=canonical(CHECK_PLACE, store_id)) == bytes(SEAL_KEY_BYTES)
         except IntegrityError:
             return False
 

@@ -18,7 +18,8 @@ from typing import Protocol
 from s3al.crypto.keys import derive, unwrap, wrap
 
 SEAL_KEY_BYTES = 32
-CHECK_LABEL = b"s3al seal check v1"
+_CHECK_LABEL = b"s3al seal check v1"
+CHECK_PLACE = b"s3al sealed check v1"  # of a check value that is sealed, by a key that is not here
 _WRAP_RANDOM_BYTES = 28
 _WRAP_LABEL = b"s3al seal wrap v1"
 
@@ -75,10 +76,10 @@ class KeyedSeal:
         return unwrap(self._wrapping_key(), sealed, associated_data=place)
 
     def check_value(self, store_id: bytes, *, random: Random) -> bytes:  # noqa: ARG002  (nothing random in it)
-        return derive(self._key, CHECK_LABEL, store_id)
+        return derive(self._key, _CHECK_LABEL, store_id)
 
     def recognises(self, check_value: bytes, store_id: bytes) -> bool:
-        return hmac.compare_digest(check_value, derive(self._key, CHECK_LABEL, store_id))
+        return hmac.compare_digest(check_value, derive(self._key, _CHECK_LABEL, store_id))
 
     def _wrapping_key(self) -> bytes:
         return derive(self._key, _WRAP_LABEL)

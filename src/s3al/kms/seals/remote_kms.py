@@ -19,7 +19,7 @@ from typing import Any
 from s3al.crypto.encoding import canonical
 from s3al.errors import ConfigError, IntegrityError, S3alError, StoreError
 from s3al.kms.seals.addresses import RemoteKeyAddress
-from s3al.kms.seals.port import CHECK_LABEL, SEAL_KEY_BYTES, Parameters, Random
+from s3al.kms.seals.port import CHECK_PLACE, SEAL_KEY_BYTES, Parameters, Random
 
 STORE_ID_CONTEXT = "s3al:store-id"
 PLACE_CONTEXT = "s3al:place"
@@ -67,11 +67,11 @@ class RemoteKmsSeal:
         return self._call("decrypt", "Plaintext", place, CiphertextBlob=sealed)
 
     def check_value(self, store_id: bytes, *, random: Random) -> bytes:
-        return self.seal(bytes(SEAL_KEY_BYTES), place=canonical(CHECK_LABEL, store_id), random=random)
+        return self.seal(bytes(SEAL_KEY_BYTES), place=canonical(CHECK_PLACE, store_id), random=random)
 
     def recognises(self, check_value: bytes, store_id: bytes) -> bool:
         try:
-            return self.unseal(check_value, place=canonical(CHECK_LABEL, store_id)) == bytes(SEAL_KEY_BYTES)
+            return self.unseal(check_value, place=canonical(CHECK_PLACE, store_id)) == bytes(SEAL_KEY_BYTES)
         except IntegrityError:
             return False
 
