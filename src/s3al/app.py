@@ -41,6 +41,7 @@ from s3al.kms.seals.opening import SealChoice
 from s3al.kms.service import kms_service
 from s3al.kms.service_key import ServiceKeys, ensure_service_key
 from s3al.s3 import operations as s3_operations
+from s3al.s3 import own as s3_own
 from s3al.s3.access import authorize as s3_authorize
 from s3al.s3.errors import S3_ERRORS
 from s3al.s3.ports import S3
@@ -262,12 +263,12 @@ def _ledger(prepared: Prepared) -> Ledger:
 
 
 def _services(s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore) -> Mapping[str, Service[Any]]:
-    own = bound(admin.OPERATIONS, iam) | bound(kms_own.OPERATIONS, key_store)
+    own = bound(admin.OPERATIONS, iam) | bound(s3_own.OPERATIONS, s3) | bound(kms_own.OPERATIONS, key_store)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
         "kms": kms_service(kms),
         "sts": Service("sts", iam, sts.OPERATIONS, authorizer(sts.OPERATIONS), IAM_ERRORS),
-        own_api.SERVICE: Service(own_api.SERVICE, None, own, authorizer(own), IAM_ERRORS),
+        own_api.SERVICE: Service(own_api.SERVICE, None, own, authorizer(own), {**S3_ERRORS, **IAM_ERRORS}),
     }
 
 

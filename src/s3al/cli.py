@@ -29,6 +29,7 @@ from s3al.commands.advise import command as advise
 from s3al.commands.backup import commands as backups
 from s3al.commands.cse import cse
 from s3al.commands.objects import commands as objects
+from s3al.commands.keys import keys
 from s3al.commands.prove import command as prove
 from s3al.commands.seals import seals
 from s3al.errors import ConfigError, S3alError
@@ -49,6 +50,7 @@ cli = typer.Typer(
 
 
 cli.add_typer(accounts, name="account")
+cli.add_typer(keys, name="key")
 cli.add_typer(advise)
 cli.add_typer(objects)
 cli.add_typer(cse, name="cse")
