@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -104,6 +106,28 @@ def test_bodies_of_many_units_come_back(world: World, s3: S3, monkeypatch: pytes
         placed = [at(world.runner.run(store(s3, body, piece=piece)))]
         assert world.runner.run(read(s3, placed, 0, len(body))) == body
         assert world.runner.run(read(s3, placed, 9_990, 20_020)) == body[9_990:30_010]
+
+
+def test_many_uploads_at_once_take_smaller_units() -> None:
+    crowd = streams.Crowd()
+    with contextlib.ExitStack() as uploads:
+        for _ in range(8):
+            uploads.enter_context(crowd)
+        assert crowd.unit_bytes() == streams.UNIT_BYTES
+        with crowd:
+            assert crowd.unit_bytes() == streams.UNIT_BYTES // 4
+        assert crowd.unit_bytes() == streams.UNIT_BYTES
+
+
+def test_many_bodies_at_once_come_back(world: World, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "UNIT_BYTES", 10_000)
+    bodies = [os.urandom(30_000 + number) for number in range(20)]
+
+    async def all_at_once() -> list[streams.StoredStream]:
+        return list(await asyncio.gather(*(store(s3, body, piece=999) for body in bodies)))
+
+    for body, stored in zip(bodies, world.runner.run(all_at_once()), strict=True):
+        assert world.runner.run(read(s3, [at(stored)], 0, len(body))) == body
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
