@@ -207,6 +207,7 @@ def worker(prepared: Prepared) -> AsgiApp:
         buckets=BucketStates(),
         now_ms=clock,
         region=config.region,
+        identities=kms.identities,
     )
     services = _services(s3, kms, Iam(database, server_key, clock), _key_store(prepared, database, root))
     gateway = Gateway(
@@ -267,8 +268,10 @@ def _services(s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore) -> Mappin
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
         "kms": kms_service(kms),
-        "sts": Service("sts", iam, sts.OPERATIONS, authorizer(sts.OPERATIONS), IAM_ERRORS),
-        own_api.SERVICE: Service(own_api.SERVICE, None, own, authorizer(own), {**S3_ERRORS, **IAM_ERRORS}),
+        "sts": Service("sts", iam, sts.OPERATIONS, authorizer(sts.OPERATIONS, s3.identities), IAM_ERRORS),
+        own_api.SERVICE: Service(
+            own_api.SERVICE, None, own, authorizer(own, s3.identities), {**S3_ERRORS, **IAM_ERRORS}
+        ),
     }
 
 

@@ -4,9 +4,10 @@ What lives here: `on_key` and `on_account`, the kms condition keys, `authorize`,
 what was authorized. What does not: the evaluation of policies (auth.evaluate), key states (states).
 
 Laws: nobody has a right that no policy and no grant gives, not even the account's root or the key's creator; a
-statement for the account principal delegates to the account, so that its root passes and, until identity policies
-exist, nobody else by it; explicit deny wins, over grants too; other accounts are answered alike whether a key
-refuses them or is not there.
+statement for the account principal delegates to the account, so that its root passes, and whoever of it has an
+identity policy that allows; explicit deny wins, over grants too; a grant that reaches a session through its role gives
+no more than boundary and session policies leave; other accounts are answered alike whether a key refuses them or is
+not there.
 
 Sources: KMS Developer Guide, "Policy evaluation", "Condition keys"; cross-account list of the API reference.
 """
@@ -21,14 +22,15 @@ from typing import TypeVar
 
 from s3al.auth.authorized import Authorized, grant
 from s3al.auth.decision import AccessRequest, Decision, refusal_message
-from s3al.auth.evaluate import evaluate
 from s3al.auth.policy import Policy, PolicyKind
-from s3al.auth.principal import Principal, principal_context
+from s3al.auth.principal import Principal
 from s3al.errors import AccessError, RequestError
 from s3al.kms.grants import Proposal, check_tokens, granted_by, may_retire, retiring_grant
 from s3al.kms.identifiers import Asker, NamedKey, existing_key, find_named_key, foreign_refusal
 from s3al.kms.ports import OPERATIONS, Kms
+from s3al.service.identities import Identity
 from s3al.service.operation import Call, Check, Checks
+from s3al.service.request_context import global_context
 from s3al.store import key_labels
 from s3al.store.catalog import change_counter
 from s3al.store.database import Rows
@@ -115,7 +117,7 @@ def authorize(rows: Rows, call: Call, kms: Kms) -> Authorized:
         raise RequestError("UnsupportedOperationException")
     stamp = change_counter(rows)
     check_tokens(rows, call.params.get("GrantTokens"))
-    decisions = [_decide_check(rows, call, check) for check in OPERATIONS[call.operation].checks(call, rows, kms)]
+    decisions = [_decide_check(rows, call, check, kms) for check in OPERATIONS[call.operation].checks(call, rows, kms)]
     return grant(call.principal, tuple(decisions), stamp)
 
 
@@ -145,10 +147,11 @@ def hidden_key() -> AccessError:
 _FROM_CIPHERTEXT: Mapping[str, str] = {"kms:Decrypt": "KeyId", "kms:ReEncryptFrom": "SourceKeyId"}
 
 
-def _decide_check(rows: Rows, call: Call, check: Check) -> Decision:
-    context = base_context(call) | dict(check.context)
+def _decide_check(rows: Rows, call: Call, check: Check, kms: Kms) -> Decision:
+    context = global_context(call) | dict(check.context)
+    identity = kms.identities.of(rows, call.principal)
     if ":key/" not in check.resource:
-        return _decide_account(AccessRequest(call.principal, check.action, check.resource, context))
+        return _decide_account(AccessRequest(call.principal, check.action, check.resource, context), identity)
     key = _key_of_arn(rows, check.resource, call.now_ms)
     if key is None:
         raise RequestError("NotFoundException", f"Key '{check.resource}' does not exist")
@@ -163,7 +166,7 @@ def _decide_check(rows: Rows, call: Call, check: Check) -> Decision:
         retired=retiring_grant(rows, call)[1] if check.action == "kms:RetireGrant" else None,
     )
     try:
-        return decide(rows, question)
+        return decide(rows, question, identity)
     except AccessError:
         if check.action in _FROM_CIPHERTEXT and not call.params.get(_FROM_CIPHERTEXT[check.action]):
             raise hidden_key() from None
@@ -174,13 +177,14 @@ def _key_of_arn(rows: Rows, arn: str, now_ms: int) -> KeyRow | None:
     return existing_key(rows, arn.rpartition("/")[2], arn.split(":")[3], now_ms)
 
 
-def decide(rows: Rows, question: Question) -> Decision:
-    """Ask the key's policy, and its grants if no policy denies. Raises AccessDeniedException unless one allows."""
+def decide(rows: Rows, question: Question, identity: Identity) -> Decision:
+    """Ask the key's policy and the caller's own, and the key's grants if no policy denies. Raises
+    AccessDeniedException unless one allows."""
     context = {**question.context, "aws:ResourceAccount": question.key.account_id}
     if question.principal.account_id is not None:
         context["kms:CallerAccount"] = question.principal.account_id
     request = AccessRequest(question.principal, question.action, question.key.arn, context)
-    decision = evaluate(
+    decision = identity.evaluate(
         request,
         resource_policy=compiled(question.key.policy),
         resource_account=question.key.account_id,
@@ -190,7 +194,7 @@ def decide(rows: Rows, question: Question) -> Decision:
         # No key policy gives this right, though one can deny it; what gives it is the grant.
         decision = Decision("implicit-deny", reason="because no grant allows the kms:RetireGrant action")
     if decision.effect == "implicit-deny":
-        decision = _by_grant(rows, question) or decision
+        decision = _by_grant(rows, question, request, identity) or decision
     if decision.allows:
         return decision
     if question.principal.account_id != question.key.account_id:
@@ -198,8 +202,8 @@ def decide(rows: Rows, question: Question) -> Decision:
     raise AccessError("AccessDeniedException", refusal_message(request, decision))
 
 
-def _by_grant(rows: Rows, question: Question) -> Decision | None:
-    """The decision of a grant on the key, if one allows."""
+def _by_grant(rows: Rows, question: Question, request: AccessRequest, identity: Identity) -> Decision | None:
+    """The decision of a grant on the key, if there is one for what was asked."""
     if question.retired is not None:
         found = question.retired if may_retire(question.retired, question.principal) else None
     else:
@@ -207,12 +211,16 @@ def _by_grant(rows: Rows, question: Question) -> Decision | None:
         pairs = {name: str(question.context[f"kms:EncryptionContext:{name}"]) for name in names}
         operation = question.action.removeprefix("kms:")
         found = granted_by(rows, question.principal, question.key, operation, pairs=pairs, proposal=question.proposal)
-    return None if found is None else Decision("allow", reason=f"by grant {found.grant_id}")
+    if found is None:
+        return None
+    through_role = question.principal.arn not in (found.grantee, found.retiring)
+    narrower = identity.limited(request) if through_role and question.principal.kind != "root" else None
+    return narrower or Decision("allow", reason=f"by grant {found.grant_id}")
 
 
-def _decide_account(request: AccessRequest) -> Decision:
+def _decide_account(request: AccessRequest, identity: Identity) -> Decision:
     account_id = request.principal.account_id
-    decision = evaluate(request, resource_policy=None, resource_account=account_id, owner_allows=True)
+    decision = identity.evaluate(request, resource_policy=None, resource_account=account_id, owner_allows=True)
     if not decision.allows:
         raise AccessError("AccessDeniedException", refusal_message(request, decision))
     return decision
@@ -222,22 +230,6 @@ def _decide_account(request: AccessRequest) -> Decision:
 def compiled(policy: str) -> Policy:
     """The key policy with this text; the text decides, so nothing here grows stale."""
     return Policy.parse(policy, kind=PolicyKind.KEY, max_bytes=MAX_POLICY_BYTES)
-
-
-def base_context(call: Call) -> Context:
-    """The global condition keys of a request."""
-    now = datetime.fromtimestamp(call.now_ms / 1000, UTC)
-    context: Context = {
-        "aws:SecureTransport": "true" if call.secure else "false",
-        "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:EpochTime": str(call.now_ms // 1000),
-        "aws:RequestedRegion": call.region,
-    }
-    if call.source_ip:
-        context["aws:SourceIp"] = call.source_ip
-    if "user-agent" in call.headers:
-        context["aws:UserAgent"] = call.headers["user-agent"]
-    return context | principal_context(call.principal) | dict(call.signature_context)
 
 
 def key_context(rows: Rows, named: NamedKey) -> Context:

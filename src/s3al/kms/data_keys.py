@@ -21,7 +21,7 @@ from dataclasses import replace
 from s3al.crypto.encoding import canonical, canonical_map
 from s3al.crypto.keys import parse_kms_blob
 from s3al.errors import AccessError, IntegrityError, RequestError
-from s3al.kms.access import Context, Question, base_context, decide, encryption_context, key_context
+from s3al.kms.access import Context, Question, decide, encryption_context, key_context
 from s3al.kms.envelope import DataKey, checked_context, new_data_key, open_sealed
 from s3al.kms.errors import answered_by_s3
 from s3al.kms.identifiers import Asker, NamedKey, find_named_key
@@ -30,6 +30,7 @@ from s3al.kms.keys import MANAGED_S3_ALIAS, ensure_managed_key, find_managed_key
 from s3al.kms.ports import Kms
 from s3al.kms.states import state_after
 from s3al.service.operation import Call
+from s3al.service.request_context import global_context
 from s3al.store.buckets import BucketRow
 from s3al.store.catalog import change_counter
 from s3al.store.database import Rows
@@ -158,7 +159,7 @@ class DataKeys:
         question = Question(
             call.principal, f"kms:{operation}", named.row, self._context(rows, call, bucket, named, context)
         )
-        decide(rows, question)
+        decide(rows, question, self._kms.identities.of(rows, call.principal))
         state_after(operation, named.row, call.now_ms)
         require_usage(named.row.arn, named.row.key_usage, operation, ENCRYPT_DECRYPT)
         require_algorithm(named.row.key_spec, named.row.key_usage, SYMMETRIC)
@@ -169,7 +170,7 @@ class DataKeys:
     ) -> Context:
         through = {"kms:ViaService": f"s3.{bucket.region}.amazonaws.com", "aws:ViaAWSService": "true"}
         about = {"aws:RequestedRegion": bucket.region, "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
-        return base_context(call) | key_context(rows, named) | encryption_context(context) | through | about
+        return global_context(call) | key_context(rows, named) | encryption_context(context) | through | about
 
     def _open(self, rows: Rows, key: KeyRow, blob: bytes, context: Mapping[str, str]) -> bytes:
         try:

@@ -29,6 +29,7 @@ KMS_ERRORS: Mapping[str, tuple[int, str]] = {
     "UnrecognizedClientException": (400, "The security token included in the request is invalid."),
     "NotAuthorizedException": (400, ""),
     "OptInRequired": (403, "The AWS Access Key Id needs a subscription for the service."),
+    "ExpiredTokenException": (400, "The security token included in the request is expired."),
     "RequestExpired": (400, "The request reached the service too late."),
     # the request itself
     "ValidationException": (400, "The input fails to satisfy the constraints specified by an AWS service."),

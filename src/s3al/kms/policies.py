@@ -3,8 +3,8 @@
 What lives here: the defaults, and the check that nobody locks the key for good. What does not: the operations
 (operations.policies), the language of policies (auth.policy).
 
-Laws: a policy is parsed, and its accounts looked up, before it is stored; unless the caller says otherwise, who
-sets it must be able to set it again.
+Laws: a policy is parsed, and its principals looked up, before it is stored; unless the caller says otherwise, who
+sets it must be able to set it again, by its own name or because the account decides.
 
 Sources: KMS Developer Guide, "Key policies", "Default key policy"; the policy of aws/s3 as AWS publishes it.
 """
@@ -17,10 +17,12 @@ import re
 from s3al.auth.decision import AccessRequest
 from s3al.auth.evaluate import evaluate
 from s3al.auth.policy import Policy
+from s3al.auth.principal import Principal, principal_context
 from s3al.errors import RequestError
-from s3al.kms.access import MAX_POLICY_BYTES, base_context, compiled
+from s3al.kms.access import MAX_POLICY_BYTES, compiled
 from s3al.service.operation import Call
-from s3al.store import accounts
+from s3al.service.request_context import global_context
+from s3al.store import accounts, identities
 from s3al.store.database import Rows
 from s3al.store.keystore import KeyRow
 
@@ -75,24 +77,43 @@ def check_policy(rows: Rows, call: Call, key: KeyRow, policy: str) -> None:
     _check_principals(rows, parsed)
     if call.params.get("BypassPolicyLockoutSafetyCheck"):
         return
-    context = base_context(call) | {"kms:CallerAccount": key.account_id}
-    request = AccessRequest(call.principal, "kms:PutKeyPolicy", key.arn, context)
-    decision = evaluate(request, resource_policy=parsed, resource_account=key.account_id, owner_allows=False)
-    if not decision.allows:
+    if not _may_set_again(call, key, parsed):
         raise RequestError(
             "MalformedPolicyDocumentException",
             "The new key policy will not allow you to update the key policy in the future.",
         )
 
 
+def _may_set_again(call: Call, key: KeyRow, policy: Policy) -> bool:
+    """Whether the key policy names the caller, or leaves it to the account, whose root then can."""
+    context = global_context(call) | {"kms:CallerAccount": key.account_id}
+    request = AccessRequest(call.principal, "kms:PutKeyPolicy", key.arn, context)
+    decision = evaluate(request, resource_policy=policy, resource_account=key.account_id, owner_allows=False)
+    if decision.effect != "implicit-deny":
+        return decision.allows
+    root = Principal("root", key.account_id, f"arn:aws:iam::{key.account_id}:root", key.account_id)
+    of_root = AccessRequest(root, "kms:PutKeyPolicy", key.arn, context | principal_context(root))
+    return evaluate(
+        of_root, resource_policy=policy, resource_account=key.account_id, owner_allows=False
+    ).allows
+
+
 def _check_principals(rows: Rows, policy: Policy) -> None:
-    """Every AWS principal belongs to an account that exists; until there are users, that is all there is to know."""
+    """Every AWS principal exists: account, user or role; of a session its account does."""
     for kind, principal in policy.principal_names():
-        if kind != "AWS" or principal == "*":
-            continue
-        account = _ACCOUNT.fullmatch(principal)
-        if account is None or accounts.find_account(rows, account.group(1)) is None:
+        if kind == "AWS" and principal != "*" and not _exists(rows, principal):
             raise RequestError(
                 "MalformedPolicyDocumentException",
                 "Policy contains a statement with one or more invalid principals.",
             )
+
+
+def _exists(rows: Rows, principal: str) -> bool:
+    account = _ACCOUNT.fullmatch(principal)
+    if account is None or accounts.find_account(rows, account.group(1)) is None:
+        return False
+    if ":user/" in principal:
+        return identities.find_user_by_arn(rows, principal) is not None
+    if ":role/" in principal:
+        return identities.find_role_by_arn(rows, principal) is not None
+    return True  # a session is named by its role's name, without the path by which a role is found

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from s3al.kms.materials import Materials
 from s3al.kms.seals.port import Random
 from s3al.kms.usage import Usage
+from s3al.service.identities import Identities
 from s3al.service.operation import Operations
 from s3al.store.database import Database
 from s3al.store.keystore import KeyRow
@@ -38,6 +39,7 @@ class Kms:
     random: Random
     count: Callable[[str], None] = _uncounted
     usage: Usage = field(default_factory=Usage)
+    identities: Identities = field(default_factory=Identities)
     destroying: Destroying = unrecorded
 
 

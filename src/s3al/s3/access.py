@@ -2,10 +2,11 @@
 evaluator.
 
 What lives here: the `Checks` builders that operations declare, the S3 condition keys, `authorize`. What does
-not: the evaluation itself (auth.evaluate), the cached bucket (state).
+not: the evaluation itself (auth.evaluate), the cached bucket (state), the caller's own policies (service.identities).
 
 Laws: an unknown bucket answers NoSuchBucket before any decision, as AWS does; nobody is allowed anything by
-default but the root of the owning account.
+default but the root of the owning account, for whom nothing is loaded and no condition key gathered where no bucket
+policy speaks.
 
 Sources: S3 User Guide, "Actions, resources, and condition keys for Amazon S3"; "Blocking public access".
 """
@@ -13,18 +14,19 @@ Sources: S3 User Guide, "Actions, resources, and condition keys for Amazon S3"; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from s3al.auth.authorized import Authorized, grant
-from s3al.auth.evaluate import AccessRequest, Decision, evaluate
-from s3al.auth.principal import Principal, principal_context
+from s3al.auth.decision import AccessRequest, Decision
+from s3al.auth.principal import Principal
 from s3al.errors import AccessError
 from s3al.s3.ports import S3
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.state import BucketState
 from s3al.s3.tag_set import parse_tagging_header
+from s3al.service.identities import NO_POLICIES
 from s3al.service.operation import Call, Check, Checks
+from s3al.service.request_context import global_context
 from s3al.store import catalog
 from s3al.store.database import Rows
 
@@ -45,10 +47,10 @@ def object_arn(bucket: str, object_key: str) -> str:
 
 
 def on_account(action: str) -> Checks[S3]:
-    """A check with no bucket behind it (ListAllMyBuckets): any signed principal of an account."""
+    """A check with no bucket behind it (ListAllMyBuckets): on all of them."""
 
     def checks(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
-        return (Check(action, "*"),)
+        return (Check(action, bucket_arn("*")),)
 
     return checks
 
@@ -84,21 +86,55 @@ def authorize_check(rows: Rows, call: Call, check: Check, s3: S3) -> Authorized:
 
 
 def decide(rows: Rows, call: Call, check: Check, s3: S3) -> Decision:
-    if check.resource == "*":
-        if call.principal.kind == "anonymous":
-            raise AccessError("AccessDenied")
-        request = AccessRequest(call.principal, check.action, "*", {})
-        return evaluate(request, resource_policy=None, resource_account=call.principal.account_id, owner_allows=True)
+    """The decision that allows. Raises AccessError, or NoSuchBucket."""
+    if check.resource == "*" or call.operation in _WITHOUT_BUCKET:
+        return _decide_in_account(rows, call, check, s3)
     name = check.resource[len(_ARN) :].partition("/")[0]
     state = s3.buckets.get(rows, name)
     _check_expected_owner(call, state, source=name != call.params.get("Bucket"))
     if state.policy_unreadable and not _is_owner(call.principal, state):
         raise AccessError("AccessDenied")
-    context = _context(call, check, state) if state.policy else {}  # nobody asks for it where no policy speaks
+    identity = s3.identities.of(rows, call.principal)
+    asked = state.policy is not None or identity is not NO_POLICIES  # without a policy nobody asks for the context
+    context = _context(call, check, state) if asked else {}
     request = AccessRequest(call.principal, check.action, check.resource, context)
-    decision = evaluate(request, resource_policy=state.policy, resource_account=state.row.account_id, owner_allows=True)
+    decision = identity.evaluate(
+        request, resource_policy=state.policy, resource_account=state.row.account_id, owner_allows=True
+    )
+    if not decision.allows:
+        raise _refused(request, decision, same_account=call.principal.account_id == state.row.account_id)
     _restrict_public(call.principal, state, decision)
     return decision
+
+
+# Operations on buckets that are not there, or on all of them.
+_WITHOUT_BUCKET = frozenset({"CreateBucket", "ListBuckets"})
+
+
+def _decide_in_account(rows: Rows, call: Call, check: Check, s3: S3) -> Decision:
+    """What the caller's own account decides alone."""
+    principal = call.principal
+    if principal.account_id is None:
+        raise AccessError("AccessDenied")
+    identity = s3.identities.of(rows, principal)
+    context = {} if identity is NO_POLICIES else {**request_context(call), **check.context}
+    request = AccessRequest(principal, check.action, check.resource, context)
+    decision = identity.evaluate(
+        request, resource_policy=None, resource_account=principal.account_id, owner_allows=True
+    )
+    if not decision.allows:
+        raise _refused(request, decision, same_account=True)
+    return decision
+
+
+def _refused(request: AccessRequest, decision: Decision, *, same_account: bool) -> AccessError:
+    """The reason is told to callers of the bucket's own account alone."""
+    if not same_account:
+        return AccessError("AccessDenied")
+    on_all = request.resource in ("*", bucket_arn("*"))
+    on = "" if on_all else f' on resource: "{request.resource}"'
+    who = f"User: {request.principal.arn} is not authorized to perform: {request.action}"
+    return AccessError("AccessDenied", f"{who}{on} {decision.reason}")
 
 
 def _context(call: Call, check: Check, state: BucketState) -> dict[str, str | list[str]]:
@@ -152,19 +188,7 @@ _PARAMETER_KEYS: Mapping[str, str] = {
 
 def request_context(call: Call) -> dict[str, str | list[str]]:
     """The condition keys of this request that need no stored object."""
-    now = datetime.fromtimestamp(call.now_ms / 1000, UTC)
-    context: dict[str, str | list[str]] = {
-        "aws:SecureTransport": "true" if call.secure else "false",
-        "aws:SourceIp": call.source_ip,
-        "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:EpochTime": str(call.now_ms // 1000),
-        "aws:RequestedRegion": call.region,
-    }
-    for header, name in (("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")):
-        if header in call.headers:
-            context[name] = call.headers[header]
-    context |= principal_context(call.principal)
-    context |= call.signature_context
+    context = global_context(call)
     for parameter, name in _PARAMETER_KEYS.items():
         value = call.params.get(parameter)
         if value is not None:
@@ -187,9 +211,11 @@ def _request_tags(tagging: str | Mapping[str, Any]) -> dict[str, str | list[str]
     return context
 
 
-def existing_tags_context(state: BucketState, tags: Callable[[], Mapping[str, str]]) -> dict[str, str | list[str]]:
-    """s3:ExistingObjectTag keys, read only where the bucket's policy asks for them."""
-    raw = state.settings.get("policy", b"")
-    if b"existingobjecttag" not in raw.lower():
+def existing_tags_context(
+    rows: Rows, call: Call, s3: S3, *, state: BucketState, tags: Callable[[], Mapping[str, str]]
+) -> dict[str, str | list[str]]:
+    """s3:ExistingObjectTag keys, read only where the bucket's policy or one of the caller's asks for them."""
+    asked = b"existingobjecttag" in state.settings.get("policy", b"").lower()
+    if not asked and not s3.identities.of(rows, call.principal).asks_object_tags:
         return {}
     return {f"s3:ExistingObjectTag/{name}": value for name, value in tags().items()}

@@ -59,14 +59,15 @@ class NewBucketDefaults:
 
 
 def may_create(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
-    """The bucket does not exist yet, so that no resource is named."""
-    yield Check("s3:CreateBucket", "*")
+    """The bucket does not exist yet, so that the caller's own account decides alone."""
+    arn = bucket_arn(call.params["Bucket"])
+    yield Check("s3:CreateBucket", arn)
     if call.params.get("ACL"):
-        yield Check("s3:PutBucketAcl", "*")
+        yield Check("s3:PutBucketAcl", arn)
     if call.params.get("ObjectOwnership"):
-        yield Check("s3:PutBucketOwnershipControls", "*")
+        yield Check("s3:PutBucketOwnershipControls", arn)
     if (call.params.get("CreateBucketConfiguration") or {}).get("Tags"):
-        yield Check("s3:TagResource", "*")
+        yield Check("s3:TagResource", arn)
 
 
 @OPERATIONS.operation("CreateBucket", checks=may_create)

@@ -81,7 +81,7 @@ def _copy_checks(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
 
     action = "s3:GetObjectVersion" if source.version_id else "s3:GetObject"
     resource = object_arn(source.bucket, source.object_key)
-    yield Check(action, resource, existing_tags_context(state, tags))
+    yield Check(action, resource, existing_tags_context(rows, call, s3, state=state, tags=tags))
     yield from write_checks(call, rows, s3)
 
 

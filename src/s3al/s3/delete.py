@@ -27,6 +27,7 @@ from s3al.s3.put import new_version_id
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.sse import Place
 from s3al.s3.state import BucketState, BucketStates
+from s3al.service.identities import Identities
 from s3al.service.operation import Call, Check, Params, Reply
 from s3al.store import catalog
 from s3al.store.catalog import VersionRow
@@ -141,7 +142,8 @@ async def delete_objects(authorized: Authorized, call: Call, s3: S3) -> Reply:
         raise RequestError("MalformedXML")
 
     def write(rows: Rows) -> tuple[list[Params], list[Params]]:
-        once = replace(s3, buckets=BucketStates())  # this transaction's own: bucket and policy are loaded for all keys
+        # This transaction's own: the bucket, its policy and the caller's are loaded for all keys.
+        once = replace(s3, buckets=BucketStates(), identities=Identities())
         state = once.buckets.get(rows, params["Bucket"])
         deleted: list[Params] = []
         errors: list[Params] = []

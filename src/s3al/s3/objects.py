@@ -137,7 +137,7 @@ def on_stored_object(action: str, versioned_action: str) -> Checks[S3]:
             row = find_row(rows, state, object_key, version_id)
             return s3.records.open_tags(row) if row else {}
 
-        context = existing_tags_context(state, tags)
+        context = existing_tags_context(rows, call, s3, state=state, tags=tags)
         return (Check(versioned_action if version_id else action, object_arn(bucket, object_key), context),)
 
     return checks

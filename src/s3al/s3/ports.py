@@ -18,6 +18,7 @@ from typing import Protocol
 from s3al.crypto.stream import DEFAULT_SEGMENT_BYTES
 from s3al.s3.records import Records
 from s3al.s3.state import BucketStates
+from s3al.service.identities import Identities
 from s3al.service.operation import Call
 from s3al.store.blobs import Blobs
 from s3al.store.catalog import BucketRow
@@ -83,3 +84,4 @@ class S3:
     segment_bytes: int = DEFAULT_SEGMENT_BYTES
     inline_bytes: int = 16 * 1024
     etag_style: str = "s3al"
+    identities: Identities = field(default_factory=Identities)

@@ -89,7 +89,7 @@ async def _authenticate(gateway: Gateway, exchange: Exchange, form: Form) -> Pos
     if scope is None:
         exchange.principal = ANONYMOUS
         return None
-    credential = await gateway.look_up(exchange, scope.access_key_id)
+    credential = await gateway.look_up(exchange, scope.access_key_id, form.fields.get("x-amz-security-token"))
     exchange.principal = credential.principal
     now = datetime.fromtimestamp(wall_ms() / 1000, UTC)
     return verify_post_policy(form.fields, credential.secret, now=now)

@@ -152,9 +152,7 @@ class Gateway:
         if signed is None:
             await self.db.read(self.begin)
             return ANONYMOUS, None
-        credential = await self.look_up(exchange, signed.scope.access_key_id)
-        if signed.session_token is not None:
-            raise RequestError("InvalidToken")
+        credential = await self.look_up(exchange, signed.scope.access_key_id, signed.session_token)
         seed = verify(
             signed,
             credential.secret,
@@ -166,12 +164,12 @@ class Gateway:
         )
         return credential.principal, seed
 
-    async def look_up(self, exchange: Exchange, access_key_id: str) -> Credential:
-        """The credential that signed. Raises InvalidAccessKeyId."""
+    async def look_up(self, exchange: Exchange, access_key_id: str, session_token: str | None) -> Credential:
+        """The credential that signed. Raises InvalidAccessKeyId, InvalidToken or ExpiredToken."""
 
         def read(rows: Rows) -> Credential:
             self.begin(rows)
-            return self.credentials.find(rows, access_key_id)
+            return self.credentials.find(rows, access_key_id, session_token, now_ms=self.now_ms())
 
         exchange.credential = await self.db.read(read)
         return exchange.credential
@@ -245,7 +243,7 @@ class Gateway:
 
         def reauthorize(rows: Rows) -> Authorized:
             if exchange.credential:
-                require_unchanged(rows, exchange.credential)
+                call.principal = require_unchanged(rows, exchange.credential)
             return authorize(rows)
 
         call.reauthorize = reauthorize

@@ -26,6 +26,7 @@ _KMS = {
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "InvalidAccessKeyId": "UnrecognizedClientException",
     "InvalidToken": "UnrecognizedClientException",
+    "ExpiredToken": "ExpiredTokenException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
     "InternalError": "KMSInternalException",
     "ServiceUnavailable": "DependencyTimeoutException",

@@ -1,48 +1,54 @@
-"""From an access key id to its secret and its principal.
+"""From an access key id, and a session token if there is one, to a secret and a principal.
 
 What lives here: the look-up that every signed request begins with, cached for one value of the change
-counter. What does not: checking signatures (auth.sigv4), making accounts and keys (iam).
+counter. What does not: checking signatures (auth.sigv4), what a token holds (session_tokens), making accounts, keys
+and sessions (iam).
 
 Laws: secrets lie sealed in rows, bound to their access key id; they are open only in this cache; a
-deactivated or deleted key is gone with the next request, because that moves the counter.
+deactivated or deleted key is gone with the next request, because that moves the counter. Temporary credentials end
+with the role or user they stand for, and those of a user or root also with the key that asked for them; when they
+expire follows from their token and the time of the request.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from s3al.auth.principal import Principal
 from s3al.errors import RequestError
-from s3al.store import accounts, catalog
+from s3al.service.session_tokens import ServerKey, SessionFacts, open_token
+from s3al.store import accounts, catalog, identities
+from s3al.store.accounts import AccessKeyRow
 from s3al.store.database import Rows
+
+__all__ = ["Credential", "Credentials", "ServerKey", "key_mark", "require_unchanged", "seal_secret", "session_arn"]
 
 _LABEL = b"access key secret"
 _CACHED = 4096
 
 
-class ServerKey(Protocol):
-    """Seals the server's own records (the service key; kms.service_key)."""
-
-    def seal(self, label: bytes, secret: bytes, *, place: bytes) -> bytes: ...
-
-    def open(self, label: bytes, sealed: bytes, *, place: bytes) -> bytes: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Credential:
+    """sealed: the row's secret, by which a replaced key is known. facts: of temporary credentials."""
+
     principal: Principal
     secret: str = field(repr=False)
     sealed: bytes = field(default=b"", repr=False)
+    facts: SessionFacts | None = field(default=None, repr=False)
 
 
-def require_unchanged(rows: Rows, credential: Credential) -> None:
-    """Inside a transaction that commits what this credential signed, on any thread: raises InvalidAccessKeyId if the
-    key was removed, deactivated or replaced since."""
+def require_unchanged(rows: Rows, credential: Credential) -> Principal:
+    """Inside a transaction that commits what this credential signed, on any thread: who it is now. Raises
+    InvalidAccessKeyId if the key was removed, deactivated or replaced since, or what it stands for is gone."""
     access_key_id = credential.principal.access_key_id or ""
-    row = accounts.find_access_key(rows, access_key_id)
-    if row is None or row.status != "Active" or row.secret != credential.sealed:
-        raise RequestError("InvalidAccessKeyId", AWSAccessKeyId=access_key_id)
+    if credential.facts is not None:
+        return _session_principal(rows, credential.facts, access_key_id)
+    row = _active_key(rows, access_key_id)
+    if row.secret != credential.sealed:
+        raise _unknown(access_key_id)
+    return _key_principal(rows, row)
 
 
 def seal_secret(server_key: ServerKey, access_key_id: str, secret: str) -> bytes:
@@ -56,32 +62,114 @@ class Credentials:
     def __init__(self, server_key: ServerKey) -> None:
         self._server_key = server_key
         self._stamp = -1
-        self._known: dict[str, Credential] = {}
+        self._known: dict[tuple[str, str | None], Credential] = {}
 
-    def find(self, rows: Rows, access_key_id: str) -> Credential:
-        """Raises InvalidAccessKeyId for an unknown or inactive key."""
+    def find(self, rows: Rows, access_key_id: str, session_token: str | None = None, *, now_ms: int = 0) -> Credential:
+        """Raises InvalidAccessKeyId for an unknown or inactive key, InvalidToken for a token that is not this key's,
+        ExpiredToken. now_ms: UTC ms; of no consequence without a token."""
         stamp = catalog.change_counter(rows)
         if stamp != self._stamp or len(self._known) > _CACHED:
             self._known, self._stamp = {}, stamp
-        credential = self._known.get(access_key_id)
+        name = (access_key_id, session_token)
+        credential = self._known.get(name)
         if credential is None:
-            credential = self._known[access_key_id] = self._load(rows, access_key_id)
+            credential = self._known[name] = self._load(rows, access_key_id, session_token)
+        if credential.facts is not None and now_ms >= credential.facts.session.expires_at_ms:
+            raise RequestError("ExpiredToken")
         return credential
 
-    def _load(self, rows: Rows, access_key_id: str) -> Credential:
-        row = accounts.find_access_key(rows, access_key_id)
-        if row is None or row.status != "Active":
-            raise RequestError("InvalidAccessKeyId", AWSAccessKeyId=access_key_id)
-        account = accounts.find_account(rows, row.account_id)
-        if account is None:
-            raise RequestError("InvalidAccessKeyId", AWSAccessKeyId=access_key_id)
+    def _load(self, rows: Rows, access_key_id: str, session_token: str | None) -> Credential:
+        if session_token is not None:
+            secret, facts = open_token(self._server_key, access_key_id, session_token)
+            return Credential(_session_principal(rows, facts, access_key_id), secret, facts=facts)
+        row = _active_key(rows, access_key_id)
+        principal = _key_principal(rows, row)
         secret = self._server_key.open(_LABEL, row.secret, place=access_key_id.encode()).decode()
-        principal = Principal(
+        return Credential(principal, secret, row.secret)
+
+
+def _unknown(access_key_id: str) -> RequestError:
+    return RequestError("InvalidAccessKeyId", AWSAccessKeyId=access_key_id)
+
+
+def _active_key(rows: Rows, access_key_id: str) -> AccessKeyRow:
+    row = accounts.find_access_key(rows, access_key_id)
+    if row is None or row.status != "Active":
+        raise _unknown(access_key_id)
+    return row
+
+
+def _key_principal(rows: Rows, row: AccessKeyRow) -> Principal:
+    """The root or the user that a long-term key belongs to."""
+    account = accounts.find_account(rows, row.account_id)
+    if account is None:
+        raise _unknown(row.access_key_id)
+    if row.principal_arn == f"arn:aws:iam::{row.account_id}:root":
+        return Principal(
             kind="root",
             account_id=row.account_id,
             arn=row.principal_arn,
             user_id=row.account_id,
             canonical_id=account.canonical_id,
-            access_key_id=access_key_id,
+            access_key_id=row.access_key_id,
         )
-        return Credential(principal, secret, row.secret)
+    user_id, tags = _user(rows, row.principal_arn, row.access_key_id)
+    return Principal(
+        kind="user",
+        account_id=row.account_id,
+        arn=row.principal_arn,
+        user_id=user_id,
+        canonical_id=account.canonical_id,
+        access_key_id=row.access_key_id,
+        tags=tags,
+    )
+
+
+def _user(rows: Rows, arn: str, access_key_id: str) -> tuple[str, Mapping[str, str]]:
+    user = identities.find_user_by_arn(rows, arn)
+    if user is None:
+        raise _unknown(access_key_id)
+    return user.user_id, user.tags
+
+
+def _session_principal(rows: Rows, facts: SessionFacts, access_key_id: str) -> Principal:
+    if facts.access_key_id:
+        return _token_principal(rows, facts, access_key_id)
+    account = accounts.find_account(rows, facts.account_id)
+    role = identities.find_role_by_arn(rows, facts.principal_arn)
+    if account is None or role is None or role.role_id != facts.issuer_id:
+        raise _unknown(access_key_id)
+    return Principal(
+        kind="assumed-role",
+        account_id=facts.account_id,
+        arn=session_arn(facts.principal_arn, facts.session_name),
+        user_id=f"{role.role_id}:{facts.session_name}",
+        canonical_id=account.canonical_id,
+        access_key_id=access_key_id,
+        tags={**role.tags, **facts.tags},
+        session_name=facts.session_name,
+        issuer_arn=facts.principal_arn,
+        session=facts.session,
+    )
+
+
+def _token_principal(rows: Rows, facts: SessionFacts, access_key_id: str) -> Principal:
+    """The user or root that asked for a session token, by the key it asked with."""
+    row = accounts.find_access_key(rows, facts.access_key_id)
+    if row is None or row.status != "Active" or key_mark(row) != facts.access_key_mark:
+        raise _unknown(access_key_id)
+    holder = _key_principal(rows, row)
+    if facts.issuer_id and holder.user_id != facts.issuer_id:
+        raise _unknown(access_key_id)
+    return replace(holder, access_key_id=access_key_id, session=facts.session)
+
+
+def key_mark(row: AccessKeyRow) -> str:
+    """By which a key is told from a later one of the same id: a digest of its sealed secret and of its owner."""
+    return hashlib.sha256(row.principal_arn.encode() + b" " + row.secret).hexdigest()[:32]
+
+
+def session_arn(role_arn: str, session_name: str) -> str:
+    """Of the session of a role: without the role's path."""
+    account_id, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    return f"arn:aws:sts::{account_id}:assumed-role/{name}/{session_name}"

@@ -58,11 +58,15 @@ _KMS = """
     UpdateKeyDescription UpdatePrimaryRegion Verify VerifyMac
 """
 
+_STS = """
+    AssumeRole AssumeRoleWithWebIdentity GetAccessKeyInfo GetCallerIdentity GetSessionToken
+"""
+
 ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "s3": tuple((_BUCKETS + _OBJECTS + _MULTIPART + _ACLS + _UNSET).split()),
         "kms": tuple(_KMS.split()),
-        "sts": ("GetCallerIdentity",),
+        "sts": tuple(_STS.split()),
         "iam": (),
         "cloudtrail": (),
     }

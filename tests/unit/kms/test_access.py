@@ -30,6 +30,7 @@ from unit.kms.world import (
 )
 
 TO_ALICE = {"AWS": ALICE.arn}
+TO_BOB = {"AWS": ALICE.arn.replace("alice", "bob")}
 TO_ACCOUNT = {"AWS": f"arn:aws:iam::{OURS}:root"}
 DATA_KEY = {"KeySpec": "AES_256"}
 PAIR = {"EncryptionContext": {"team": "a"}}
@@ -50,7 +51,7 @@ WHO = [
     ("the root under the default policy", None, ROOT, True),
     ("a user under the default policy, which only delegates", None, ALICE, False),
     ("a user whom a statement names", policy(statement(principal=TO_ALICE)), ALICE, True),
-    ("a user where only another is named", policy(statement(principal={"AWS": f"{ALICE.arn}2"})), ALICE, False),
+    ("a user where only another is named", policy(statement(principal=TO_BOB)), ALICE, False),
     ("a user where everyone is named", policy(statement()), ALICE, True),
     ("a user for another action", policy(statement(principal=TO_ALICE, action="kms:Decrypt")), ALICE, False),
     (

@@ -25,9 +25,10 @@ from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.kms.service import kms_service
 from s3al.kms.service_key import ensure_service_key
 from s3al.service.operation import Call
-from s3al.store import accounts, keystore
+from s3al.store import accounts, identities, keystore
 from s3al.store.accounts import AccountRow
 from s3al.store.buckets import BucketRow
+from s3al.store.identities import UserRow
 from unit.kms.rows import MemoryDatabase
 
 STORE_ID = bytes(range(16))
@@ -87,6 +88,10 @@ class World:
     def _found(self, rows: Any) -> None:
         for number, account_id in enumerate((OURS, THEIRS)):
             accounts.create_account(rows, AccountRow(account_id, f"{number:064x}", f"account {number}", NOW))
+        for user in (ALICE, MALLORY, user_of(OURS, "bob"), user_of(OURS, "carol")):
+            name = user.arn.rpartition("/")[2]
+            row = UserRow(user.arn, user.user_id, user.account_id or "", name, "/", NOW)
+            identities.put_identity(rows, row)
         ensure_service_key(rows, self.keys.root, now_ms=NOW, random=secrets.token_bytes)
 
     def worker(self) -> Kms:

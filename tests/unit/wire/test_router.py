@@ -294,7 +294,7 @@ def test_an_action_in_the_body_is_resolved_later(service, router):
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        (b"Action=AssumeRole&Version=2011-06-15", "InvalidAction"),
+        (b"Action=AssumeRoleWithSAML&Version=2011-06-15", "InvalidAction"),
         (b"Action=Nothing&Version=2011-06-15", "InvalidAction"),
         (b"Action=GetCallerIdentity&Version=2010-05-08", "InvalidAction"),
         (b"", "MissingAction"),
