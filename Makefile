@@ -1,7 +1,7 @@
 # A table of contents; every target is a script that works without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help server test check main-job faults fuzz bench bench-full clean
+.PHONY: help server test check main-job faults fuzz bench bench-full bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 13
@@ -29,6 +29,9 @@ bench: ## speed against the bound, in under five minutes (needs wrk, curl)
 
 bench-full: ## every mode, more rounds, more memory
 	@.venv/bin/python bench/run.py --full
+
+bench-peers: ## the same load on other servers, built with go (the first time takes long)
+	@.venv/bin/python bench/peers.py
 
 conformance: ## run a checkout of ceph/s3-tests and compare with the table: make conformance SUITE=PATH
 	@.venv/bin/python tests/conformance/run.py $(SUITE)

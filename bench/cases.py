@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from load import Ask, Run, curl_get, curl_heads, curl_put, send_all, wrk
 from targets import Target
@@ -209,26 +210,39 @@ CASES: tuple[Case, ...] = (
 
 def furnish(target: Target, place: Place, *, objects: int = LISTED) -> None:
     """Buckets, objects and a key, as the cases expect them."""
-    import boto3
-
-    signer = target.signer
-    given = {"endpoint_url": target.endpoint, "region_name": signer.region,
-             "aws_access_key_id": signer.access_key_id, "aws_secret_access_key": signer.secret}  # fmt: skip
-    kms, s3 = boto3.client("kms", **given), boto3.client("s3", **given)
+    kms, s3 = _client(target, "kms"), _client(target, "s3")
     place.kms_key = kms.create_key()["KeyMetadata"]["KeyId"]
     place.blob = kms.generate_data_key(KeyId=place.kms_key, KeySpec="AES_256")["CiphertextBlob"]
     modes = {KMS_BUCKET: ("aws:kms", False), BUCKET_KEY_BUCKET: ("aws:kms", True), DSSE_BUCKET: ("aws:kms:dsse", False)}
-    for bucket in (BUCKET, LARGE_BUCKET, *modes):
+    for bucket, (mode, bucket_key) in modes.items():
         s3.create_bucket(Bucket=bucket)
-        if bucket in modes:
-            mode, bucket_key = modes[bucket]
-            default = {"SSEAlgorithm": mode, "KMSMasterKeyID": place.kms_key}
-            rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bucket_key}
-            s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
-        count = 500 if bucket in modes else objects if bucket == BUCKET else 0
-        asks = [Ask("PUT", f"/{bucket}/{_key(number)}", body=body_of(4 * KIB)) for number in range(count)]
-        send_all(target.endpoint, [signer.raw(ask) for ask in asks])
+        default = {"SSEAlgorithm": mode, "KMSMasterKeyID": place.kms_key}
+        rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bucket_key}
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        _fill(target, bucket, 500)
+    furnish_objects(target, place, objects=objects)
+
+
+def furnish_objects(target: Target, place: Place, *, objects: int = LISTED) -> None:
+    """What the cases without KMS need; of any S3 server."""
+    s3 = _client(target, "s3")
+    for bucket in (BUCKET, LARGE_BUCKET):
+        s3.create_bucket(Bucket=bucket)
+    _fill(target, BUCKET, objects)
     s3.put_object(Bucket=LARGE_BUCKET, Key="medium", Body=body_of(MIB))
     s3.upload_file(str(place.file(LARGE_BYTES)), LARGE_BUCKET, "parts")
     with place.file(LARGE_BYTES).open("rb") as body:
         s3.put_object(Bucket=LARGE_BUCKET, Key="object", Body=body)
+
+
+def _fill(target: Target, bucket: str, count: int) -> None:
+    asks = [Ask("PUT", f"/{bucket}/{_key(number)}", body=body_of(4 * KIB)) for number in range(count)]
+    send_all(target.endpoint, [target.signer.raw(ask) for ask in asks])
+
+
+def _client(target: Target, service: str) -> Any:
+    import boto3
+
+    signer = target.signer
+    return boto3.client(service, endpoint_url=target.endpoint, region_name=signer.region,
+                        aws_access_key_id=signer.access_key_id, aws_secret_access_key=signer.secret)  # fmt: skip

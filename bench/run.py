@@ -22,7 +22,7 @@ from cases import CASES, LARGE_BUCKET, LARGE_BYTES, LISTED, MIB, REPLAYED, Case,
 from load import Ask, Run, curl_put, together
 from targets import Target, bound, s3al
 
-_HEADER = (
+HEADER = (
     f"{'case':27} {'w':>2} {'req/s':>8} {'MB/s':>7} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8} "
     f"{'cpu s/1k':>8} {'cpu s/GiB':>9} {'peak MB':>8} {'bound/s':>8} {'cpu':>5} {'ratio':>6} {'wanted':>6}"
 )
@@ -147,7 +147,7 @@ def main() -> None:
     options = _options()
     rows: list[Figures] = []
     peaks: dict[str, float] = {}
-    print(_HEADER, flush=True)
+    print(HEADER, flush=True)
     for workers in options.workers:
         cases = [case for case in CASES if workers in case.workers and options.only in case.name]
         cases = [case for case in cases if options.full or not case.full_only]
@@ -165,7 +165,7 @@ def main() -> None:
             if workers == 1 and not options.only:
                 peaks = memory(server, place, size=(256 if options.full else 64) * MIB)
                 print("memory:", {name: round(value, 1) for name, value in peaks.items()}, flush=True)
-    document = {"machine": _machine(), "rows": [asdict(row) for row in rows], "memory": peaks, "p99": _p99_of_put(rows)}
+    document = {"machine": machine(), "rows": [asdict(row) for row in rows], "memory": peaks, "p99": _p99_of_put(rows)}
     print("p99 of 4 KiB PUT, 4 workers to 1:", document["p99"])
     options.json.write_text(json.dumps(document, indent=1))
     print(f"JSON: {options.json}")
@@ -176,7 +176,7 @@ def _p99_of_put(rows: Sequence[Figures]) -> float | None:
     return round(found[4] / found[1], 2) if 1 in found and 4 in found else None
 
 
-def _machine() -> dict[str, str | int]:
+def machine() -> dict[str, str | int]:
     lines = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     model = lines[0].partition(":")[2].strip() if lines else ""
     versions = {"kernel": platform.release(), "python": platform.python_version()}

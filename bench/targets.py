@@ -75,7 +75,7 @@ def s3al(folder: Path, workers: int, extra: Sequence[str] = ()) -> Iterator[Targ
     line = process.stdout.readline()
     if not line:
         raise RuntimeError((folder / "log.jsonl").read_text()[-1000:])
-    with _stopped(process):
+    with stopped(process):
         yield Target("s3al", process.pid, Signer(json.loads(line)["endpoint"], ACCESS_KEY_ID, SECRET))
 
 
@@ -85,13 +85,13 @@ def bound(folder: Path, workers: int) -> Iterator[Target]:
     port = free_port()
     command = [sys.executable, str(_BOUND), "--folder", str(folder), "--workers", str(workers), "--port", str(port)]
     process = subprocess.Popen(command, start_new_session=True)
-    with _stopped(process):
+    with stopped(process):
         await_answer(f"http://127.0.0.1:{port}/head/0", process)
         yield Target("bound", process.pid, Signer(f"http://127.0.0.1:{port}", "none", "none"))
 
 
 @contextlib.contextmanager
-def _stopped(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
+def stopped(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
