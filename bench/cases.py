@@ -42,7 +42,10 @@ class Place:
     def file(self, size: int) -> Path:
         path = self.folder / f"body-{size}"
         if not path.exists() or path.stat().st_size != size:
-            path.write_bytes(random.Random(size).randbytes(size))
+            source = random.Random(size)
+            with path.open("wb") as file:
+                for start in range(0, size, MIB):
+                    file.write(source.randbytes(min(MIB, size - start)))
         return path
 
 

@@ -71,8 +71,8 @@ PEERS = (
         package="github.com/minio/minio",
         module="github.com/minio/minio",
         version="v0.0.0-20260212201848-7aac2a2c5b7c",
-        mode="SSE-S3 for all objects, key from the environment, one drive",
-        durability="its default on one drive, unchanged",
+        mode="every object encrypted (it answers aws:kms), key from the environment, one drive",
+        durability="one fdatasync a file, then a rename whose folder is not synced (seen with strace)",
         start=_minio,
     ),
 )
