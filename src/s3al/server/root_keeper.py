@@ -145,6 +145,7 @@ class RootKeeper:
         """Have another process try what the last one could not."""
         assert self._order is not None
         if self._process is not None:
+            self._process.kill()  # it has said why it failed, and has nothing else to do
             self._process.wait()
         self._spawn()
         self._give(self._order)
