@@ -28,8 +28,8 @@ from s3al.commands.accounts import accounts
 from s3al.commands.advise import command as advise
 from s3al.commands.backup import commands as backups
 from s3al.commands.cse import cse
-from s3al.commands.objects import commands as objects
 from s3al.commands.keys import keys
+from s3al.commands.objects import commands as objects
 from s3al.commands.prove import command as prove
 from s3al.commands.seals import seals
 from s3al.errors import ConfigError, S3alError
