@@ -6,15 +6,18 @@ import asyncio
 import io
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from s3al.client import (
     AesKeyring,
     CachingKeyring,
+    ClientConfigError,
     DecryptionError,
     InstructionFileConfig,
     KmsKeyring,
@@ -41,6 +44,7 @@ def run(server: ServerProcess, journey: Callable[[Any], Awaitable[None]]) -> Non
             "region_name": server.region,
             "aws_access_key_id": server.access_key_id,
             "aws_secret_access_key": server.secret_access_key,
+            "config": AioConfig(signature_version="s3v4"),
         }
         async with get_session().create_client("s3", **options) as client:
             await journey(client)
@@ -133,5 +137,61 @@ def test_async_bad_input_gives_the_same_errors(standing_server: ServerProcess) -
         s3.put_object(Bucket=bucket, Key="plain", Body=b"x")
         with pytest.raises(PlaintextObjectError):
             await client.get_object(Bucket=bucket, Key="plain")
+
+    run(standing_server, journey)
+
+
+@pytest.mark.parametrize("extra", [{}, {"format": "stream"}], ids=["V3", "stream"])
+def test_async_offers_what_the_sync_client_offers(
+    standing_server: ServerProcess, extra: dict[str, str], tmp_path: Path
+) -> None:
+    """Files, lists, copies, parts, deletes, URLs and instruction files: each seen by the sync client too."""
+    bucket, body, other = new_bucket(standing_server), os.urandom(6 * MIB + 1), AesKeyring(bytes(range(1, 33)))
+    (tmp_path / "in").write_bytes(body)
+    beside = InstructionFileConfig(enable_put_object=True)
+    config = S3EncryptionClientConfig(keyring=KEY, instruction_file_config=beside)
+    sync = S3EncryptionClient(standing_server.client(), config)
+    sync_other = S3EncryptionClient(standing_server.client(), S3EncryptionClientConfig(keyring=other))
+
+    async def journey(plain: Any) -> None:
+        client, seen = AsyncS3EncryptionClient(plain, config), [0, 0]
+        await client.upload_file(
+            tmp_path / "in", bucket, "file", extra, lambda count: seen.__setitem__(0, seen[0] + count)
+        )
+        await client.download_file(bucket, "file", tmp_path / "out", None, lambda n: seen.__setitem__(1, seen[1] + n))
+        assert (tmp_path / "out").read_bytes() == body
+        assert seen == [len(body)] * 2
+
+        await client.copy_object(CopySource={"Bucket": bucket, "Key": "file"}, Bucket=bucket, Key="copied")
+        assert sync.get_object(Bucket=bucket, Key="copied")["Body"].read() == body
+        changed = AsyncS3EncryptionClient(plain, S3EncryptionClientConfig(keyring=other))
+        await changed.copy({"Bucket": bucket, "Key": "file"}, bucket, "moved", extra, SourceClient=client)
+        assert sync_other.get_object(Bucket=bucket, Key="moved")["Body"].read() == body
+        await client.reencrypt_instruction_file(other, Bucket=bucket, Key="copied")
+        assert sync_other.get_object(Bucket=bucket, Key="copied")["Body"].read() == body
+
+        created = await client.create_multipart_upload(Bucket=bucket, Key="parts", **extra)
+        named = {"Bucket": bucket, "Key": "parts", "UploadId": created["UploadId"]}
+        answer = await client.upload_part(**named, PartNumber=1, Body=body)
+        parts = [{"PartNumber": 1, "ETag": answer["ETag"]} | {n: v for n, v in answer.items() if n == "ChecksumCRC32"}]
+        await client.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})
+        assert sync.get_object(Bucket=bucket, Key="parts")["Body"].read() == body
+
+        sizes = {one["Key"]: one["Size"] for one in (await client.list_objects_v2(Bucket=bucket))["Contents"]}
+        async for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            assert {one["Key"]: one["Size"] for one in page["Contents"]} == sizes
+        assert [sizes[key] for key in ("file", "copied", "moved", "parts")] == [len(body)] * 4
+
+        url = await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "moved"})
+        opened = await changed.get_presigned(url)
+        assert await opened["Body"].read() == body
+        for name in ("generate_presigned_post", "upload_part_copy"):
+            with pytest.raises(ClientConfigError):
+                getattr(client, name)
+        with pytest.raises(ClientConfigError):
+            await client.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k"})
+        assert (await client.head_bucket(Bucket=bucket))["ResponseMetadata"]["HTTPStatusCode"] == 200
+        await client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in sizes]})
+        assert "Contents" not in await plain.list_objects_v2(Bucket=bucket)
 
     run(standing_server, journey)

@@ -9,8 +9,9 @@ release are the same: nothing before it is authenticated, spooled as ciphertext,
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -23,18 +24,27 @@ from s3al.client.formats.ranges import STREAM_HEADER_BYTES, parse_range
 from s3al.client.formats.suites import AlgorithmSuite
 from s3al.client.formats.text import MAX_INSTRUCTION_FILE_BYTES
 from s3al.client.keyrings.cache import CachingKeyring
-from s3al.client.keyrings.port import DataKey
-from s3al.client.transfer import aio_uploads
+from s3al.client.keyrings.port import DataKey, Keyring
+from s3al.client.sync import LISTS, refuse, refuse_presigned
+from s3al.client.transfer import aio_uploads, deleting, presigned, rekeying
+from s3al.client.transfer.bridge import Blocking, in_thread
 from s3al.client.transfer.downloads import check_ranges, not_satisfiable, reader_of
 from s3al.client.transfer.envelopes import envelope_of, without_instruction_file, wrapped_key_of
+from s3al.client.transfer.files import whole_file
+from s3al.client.transfer.listing import with_plaintext_lengths
+from s3al.client.transfer.multipart import LowLevelMultipart
 from s3al.client.transfer.parameters import (
     OwnParameters,
     for_further_gets,
     for_instruction_file,
     of_plaintext,
     take_own,
+    with_transfer_config,
 )
 from s3al.client.transfer.spool import Spool
+from s3al.client.transfer.uploads import Callback
+
+T = TypeVar("T")
 
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -81,32 +91,92 @@ class AsyncS3EncryptionClient:
     """As `S3EncryptionClient`, over a client of aiobotocore."""
 
     def __init__(self, client: Any, config: S3EncryptionClientConfig) -> None:
+        if isinstance(client, AsyncS3EncryptionClient):
+            raise ClientConfigError("the client encrypts already", advice="Give the plain aiobotocore client.")
         self.wrapped_s3_client = client
         self.config = config
+        self._multipart: LowLevelMultipart | None = None
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{name} is not offered by the async client; use wrapped_s3_client for ciphertext")
+        refuse(name)
+        if name.startswith("__") or "wrapped_s3_client" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.wrapped_s3_client, name)
 
     async def put_object(self, **parameters: Any) -> dict[str, Any]:
         """Bodies: bytes, files, iterables, async iterables, objects with an async read()."""
+        return await self._put(self.config, parameters)
+
+    async def _put(
+        self, config: S3EncryptionClientConfig, parameters: dict[str, Any], callback: Callback | None = None
+    ) -> dict[str, Any]:
         body = parameters.pop("Body", b"")
-        own = take_own(self.config, parameters)
-        suite = self.config.suite_for(own.format)
+        own = take_own(config, parameters)
+        suite = config.suite_for(own.format)
         data_key = await self._data_key(suite, own)
-        return await aio_uploads.write(self.wrapped_s3_client, self.config, parameters, body, data_key, own=own)
+        return await aio_uploads.write(
+            self.wrapped_s3_client, config, parameters, body, data_key, own=own, callback=callback
+        )
 
     async def upload_fileobj(
-        self, Fileobj: Any, Bucket: str, Key: str, ExtraArgs: Mapping[str, Any] | None = None  # noqa: N803
+        self,
+        Fileobj: Any,  # noqa: N803
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
+        Callback: Callback | None = None,  # noqa: N803
+        *,
+        Config: Any = None,  # noqa: N803
     ) -> None:
-        await self.put_object(**(ExtraArgs or {}), Bucket=Bucket, Key=Key, Body=Fileobj)
+        """As boto3, of any body."""
+        named = {**(ExtraArgs or {}), "Bucket": Bucket, "Key": Key, "Body": Fileobj}
+        await self._put(with_transfer_config(self.config, Config), named, Callback)
+
+    async def upload_file(
+        self,
+        Filename: str | os.PathLike[str],  # noqa: N803
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
+        Callback: Callback | None = None,  # noqa: N803
+        *,
+        Config: Any = None,  # noqa: N803
+    ) -> None:
+        """As boto3."""
+        with await asyncio.to_thread(open, Filename, "rb", 0) as body:
+            await self.upload_fileobj(body, Bucket, Key, ExtraArgs, Callback, Config=Config)
 
     async def download_fileobj(
-        self, Bucket: str, Key: str, Fileobj: Any, ExtraArgs: Mapping[str, Any] | None = None  # noqa: N803
+        self,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Fileobj: Any,  # noqa: N803
+        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
+        Callback: Callback | None = None,  # noqa: N803
+        *,
+        Config: Any = None,  # noqa: ARG002, N803  # one GET: it has nothing to set
     ) -> None:
+        """As boto3."""
         opened = await self.get_object(**(ExtraArgs or {}), Bucket=Bucket, Key=Key)
         async with opened["Body"] as body:
             async for chunk in body.iter_chunks():
                 await asyncio.to_thread(Fileobj.write, chunk)
+                if Callback is not None:
+                    Callback(len(chunk))
+
+    async def download_file(
+        self,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Filename: str | os.PathLike[str],  # noqa: N803
+        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
+        Callback: Callback | None = None,  # noqa: N803
+        *,
+        Config: Any = None,  # noqa: N803
+    ) -> None:
+        """As boto3. The file appears only when the whole object was authenticated."""
+        with whole_file(Filename) as file:
+            await self.download_fileobj(Bucket, Key, file, ExtraArgs, Callback, Config=Config)
 
     async def head_object(self, **parameters: Any) -> dict[str, Any]:
         own = take_own(self.config, parameters)
@@ -121,6 +191,90 @@ class AsyncS3EncryptionClient:
             beside = for_instruction_file(self.wrapped_s3_client, "DeleteObject", parameters, own.suffix)
             await self.wrapped_s3_client.delete_object(**beside)
         return answer
+
+    async def delete_objects(self, **parameters: Any) -> dict[str, Any]:
+        return await self._beside(deleting.delete_objects, parameters)
+
+    async def list_objects_v2(self, **parameters: Any) -> dict[str, Any]:
+        """ListObjectsV2 with lengths of plaintext."""
+        answer = await self.wrapped_s3_client.list_objects_v2(**parameters)
+        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
+
+    async def list_objects(self, **parameters: Any) -> dict[str, Any]:
+        """ListObjects with lengths of plaintext."""
+        answer = await self.wrapped_s3_client.list_objects(**parameters)
+        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
+
+    def get_paginator(self, operation_name: str) -> Any:
+        pages = self.wrapped_s3_client.get_paginator(operation_name)
+        return _AsyncPaginator(self, pages) if operation_name in LISTS else pages
+
+    async def copy_object(self, **parameters: Any) -> dict[str, Any]:
+        """CopyObject on the server, under the same key; `copy` re-encrypts."""
+        return await self._beside(rekeying.copy_object, parameters)
+
+    async def copy(
+        self,
+        CopySource: Any,  # noqa: N803
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
+        SourceClient: AsyncS3EncryptionClient | None = None,  # noqa: N803
+    ) -> None:
+        """Open an object and seal it anew under this client's writing key."""
+        source = SourceClient or self
+        loop = asyncio.get_running_loop()
+        target = {**(ExtraArgs or {}), "Bucket": Bucket, "Key": Key}
+        await asyncio.to_thread(
+            rekeying.copy_between_keys,
+            Blocking(source.wrapped_s3_client, loop), Blocking(self.wrapped_s3_client, loop), self.config,
+            CopySource, target, reading=source.config,
+        )  # fmt: skip
+
+    async def reencrypt_instruction_file(
+        self, keyring: Keyring, *, instruction_file_suffix: str | None = None, **parameters: Any
+    ) -> None:
+        """Wrap the object's data key with `keyring` in its instruction file; the object is not touched."""
+        await self._beside(rekeying.rewrap_instruction_file, parameters, keyring, suffix=instruction_file_suffix)
+
+    async def create_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
+        """As boto3; the parts must be uploaded in order by this client."""
+        return await asyncio.to_thread(self._uploads().create, parameters)
+
+    async def upload_part(self, **parameters: Any) -> dict[str, Any]:
+        """As boto3; IsLastPart=True ends the object with this part, otherwise completing does."""
+        return await asyncio.to_thread(self._uploads().upload_part, parameters)
+
+    async def complete_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(self._uploads().complete, parameters)
+
+    async def abort_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(self._uploads().abort, parameters)
+
+    async def generate_presigned_url(self, ClientMethod: str, **parameters: Any) -> str:  # noqa: N803
+        """As boto3, of what carries no plaintext."""
+        refuse_presigned(ClientMethod)
+        url: str = await self.wrapped_s3_client.generate_presigned_url(ClientMethod, **parameters)
+        return url
+
+    async def get_presigned(
+        self, url: str, *, instruction_file_url: str | None = None, EncryptionContext: Mapping[str, str] | None = None  # noqa: N803
+    ) -> dict[str, Any]:
+        """Fetch a presigned GET URL and open it."""
+        answer = await asyncio.to_thread(
+            presigned.read, self.config, url, instruction_file_url=instruction_file_url, context=EncryptionContext
+        )
+        source = answer["Body"]
+        return answer | {"Body": AsyncDecryptedBody(_read_in_threads(source), source.close)}
+
+    def _uploads(self) -> LowLevelMultipart:
+        if self._multipart is None:
+            blocking = Blocking(self.wrapped_s3_client, asyncio.get_running_loop())
+            self._multipart = LowLevelMultipart(blocking, self.config)
+        return self._multipart
+
+    async def _beside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        return await in_thread(self.wrapped_s3_client, work, self.config, *arguments, **named)
 
     async def get_object(self, **parameters: Any) -> dict[str, Any]:
         own = take_own(self.config, parameters)
@@ -201,6 +355,24 @@ class AsyncS3EncryptionClient:
         if cached or not keyring.waits:
             return keyring.unwrap(envelope.suite, wrapped, own.context)
         return await asyncio.to_thread(keyring.unwrap, envelope.suite, wrapped, own.context)
+
+
+class _AsyncPaginator:
+    """aiobotocore's paginator of a list, its pages turned."""
+
+    def __init__(self, client: AsyncS3EncryptionClient, pages: Any) -> None:
+        self._client = client
+        self._pages = pages
+
+    async def paginate(self, **given: Any) -> AsyncIterator[dict[str, Any]]:
+        plain, config = self._client.wrapped_s3_client, self._client.config
+        async for page in self._pages.paginate(**given):
+            yield await in_thread(plain, with_plaintext_lengths, config, given["Bucket"], page)
+
+
+async def _read_in_threads(source: Any) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(source.read, _CHUNK_BYTES):
+        yield piece
 
 
 async def _once(plaintext: bytes) -> AsyncIterator[bytes]:

@@ -19,7 +19,7 @@ from s3al.client.transfer.listing import PlaintextPaginator, with_plaintext_leng
 from s3al.client.transfer.multipart import LowLevelMultipart
 from s3al.client.transfer.uploads import Callback
 
-_REFUSED: Final = {
+REFUSED: Final = {
     "upload_part_copy": "ciphertext of one object is no part of another",
     "select_object_content": "S3 cannot query what it cannot read",
     "get_object_torrent": "a torrent would give ciphertext to many",
@@ -28,7 +28,19 @@ _REFUSED: Final = {
     "rename_object": "an instruction file would stay behind",
     "write_get_object_response": "it belongs to functions that run beside S3",
 }
-_LISTS: Final = frozenset({"list_objects", "list_objects_v2"})
+LISTS: Final = frozenset({"list_objects", "list_objects_v2"})
+
+
+def refuse(name: str) -> None:
+    """Raises ClientConfigError for operations that encrypted objects cannot have."""
+    if name in REFUSED:
+        raise ClientConfigError(f"{name} is not possible with encrypted objects: {REFUSED[name]}")
+
+
+def refuse_presigned(client_method: str) -> None:
+    """Raises ClientConfigError for what would carry plaintext."""
+    if client_method in {"put_object", "upload_part"}:
+        raise ClientConfigError("a presigned upload would send plaintext")
 
 
 class S3EncryptionClient:
@@ -42,8 +54,7 @@ class S3EncryptionClient:
         self._multipart = LowLevelMultipart(client, config)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _REFUSED:
-            raise ClientConfigError(f"{name} is not possible with encrypted objects: {_REFUSED[name]}")
+        refuse(name)
         if name.startswith("__") or "wrapped_s3_client" not in self.__dict__:
             raise AttributeError(name)
         return getattr(self.wrapped_s3_client, name)
@@ -72,7 +83,7 @@ class S3EncryptionClient:
         return with_plaintext_lengths(self.wrapped_s3_client, self.config, parameters["Bucket"], answer)
 
     def get_paginator(self, operation_name: str) -> Any:
-        if operation_name in _LISTS:
+        if operation_name in LISTS:
             return PlaintextPaginator(self.wrapped_s3_client, self.config, operation_name)
         return self.wrapped_s3_client.get_paginator(operation_name)
 
@@ -189,8 +200,7 @@ class S3EncryptionClient:
 
     def generate_presigned_url(self, ClientMethod: str, **parameters: Any) -> str:  # noqa: N803
         """As boto3, of what carries no plaintext: a URL for get_object gives ciphertext; `get_presigned` opens it."""
-        if ClientMethod in {"put_object", "upload_part"}:
-            raise ClientConfigError("a presigned upload would send plaintext")
+        refuse_presigned(ClientMethod)
         url: str = self.wrapped_s3_client.generate_presigned_url(ClientMethod, **parameters)
         return url
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from s3al.client.config import S3EncryptionClientConfig
@@ -20,7 +20,7 @@ from s3al.client.transfer.envelopes import INSTRUCTION_MARK, prepare_write
 from s3al.client.transfer.parameters import OwnParameters, checked_metadata, for_instruction_file, known
 from s3al.client.transfer.sealing import MAX_PARTS, check_length
 from s3al.client.transfer.sources import PlaintextChecks, Source
-from s3al.client.transfer.uploads import part_of
+from s3al.client.transfer.uploads import Callback, part_of, watcher
 
 _INLINE_BYTES: Final = 256 * 1024  # sealing less than this takes less than a thread costs
 
@@ -33,13 +33,14 @@ async def write(
     data_key: DataKey,
     *,
     own: OwnParameters,
+    callback: Callback | None = None,
 ) -> dict[str, Any]:
     """Seal `body` under `data_key` and store it. The answer of the last request."""
     parameters = dict(given)
     suite = config.suite_for(own.format)
     metadata = checked_metadata(parameters)
     checks = PlaintextChecks(parameters)
-    source = _Source(body, checks)
+    source = _Source(body, watcher(checks, callback))
     check_length(suite, source.length)
     writing = prepare_write(
         config, data_key, suite, instruction_file=config.instruction_file_config.enable_put_object
@@ -127,9 +128,9 @@ async def _sealed(source: _Source, sealer: Sealer, target: int) -> bytes:
 class _Source:
     """Any body, read without blocking the loop."""
 
-    def __init__(self, body: Any, checks: PlaintextChecks) -> None:
+    def __init__(self, body: Any, watch: Callable[[memoryview], None]) -> None:
         self.ended = False
-        self._checks = checks
+        self._watch = watch
         self._async_pieces: Any = None
         self._sync: Source | None = None
         if hasattr(body, "__aiter__"):
@@ -149,7 +150,7 @@ class _Source:
             if not piece:
                 self.ended = True
                 break
-            self._checks.watch(memoryview(piece))
+            self._watch(memoryview(piece))
             parts.append(piece)
             held += len(piece)
         return parts[0] if len(parts) == 1 else b"".join(parts)

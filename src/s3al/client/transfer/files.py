@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from s3al.client.config import S3EncryptionClientConfig
 from s3al.client.transfer.bodies import CHUNK_BYTES, DecryptedBody
@@ -62,12 +63,19 @@ def download_file(
     transfer: Any = None,
 ) -> None:
     """Write the plaintext to `path`, which is replaced only by a whole object."""
+    with whole_file(path) as file:
+        download_fileobj(s3, config, file, named, callback=callback, transfer=transfer)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file beside `path` that takes its name, and mode of a new file, when the block ends; else it vanishes."""
     target = Path(path)
     descriptor, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o666 & ~_umask())
-            download_fileobj(s3, config, file, named, callback=callback, transfer=transfer)
+            yield file
         Path(beside).replace(target)
     except BaseException:
         Path(beside).unlink(missing_ok=True)

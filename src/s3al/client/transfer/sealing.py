@@ -2,11 +2,13 @@
 
 What lives here: `SealedParts`. What does not: sending, and threads.
 
-Laws: at most one part is made at a time, when it is asked for; how many are in flight is the sender's bound.
+Laws: at most one part is made at a time, when it is asked for; how many are in flight is the sender's bound. Memory of
+parts that were sent is used again: fresh memory costs more, page by page, than sealing into it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from s3al.client.errors import ObjectTooLargeError
@@ -29,7 +31,12 @@ class SealedParts:
         self._part_bytes = part_bytes
         self._target = first_bytes
         self._number = 0
+        self._sent: deque[bytearray] = deque()
         self.ended = False
+
+    def reuse(self, part: bytearray) -> None:
+        """Give back a part that nobody reads any more; from any thread."""
+        self._sent.append(part)
 
     def next_part(self) -> bytearray:
         """The next part, at least as large as asked for unless it is the last (`ended`). Raises SourceError."""
@@ -38,7 +45,7 @@ class SealedParts:
             raise ObjectTooLargeError("the body needs more than 10,000 parts")
         target, at = self._target, 0
         remaining = self._source.length
-        part = bytearray(self._room(target if remaining is None else min(target, remaining)))
+        part = self._memory(self._room(target if remaining is None else min(target, remaining)))
         while at < target and not self.ended:
             piece = self._source.read()
             if not piece:
@@ -52,6 +59,13 @@ class SealedParts:
         last = self._sealer.finalize() if self.ended else b""
         part[at:] = last
         self._target = min(_LARGEST_PART, self._part_bytes << (self._number // _GROWTH_EVERY))
+        return part
+
+    def _memory(self, room_bytes: int) -> bytearray:
+        if not self._sent:
+            return bytearray(room_bytes)
+        part = self._sent.popleft()
+        part.extend(bytes(max(0, room_bytes - len(part))))
         return part
 
     def _room(self, plaintext_bytes: int) -> int:

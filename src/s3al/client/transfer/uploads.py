@@ -32,7 +32,7 @@ def write(
     suite = config.suite_for(own.format)
     metadata = checked_metadata(parameters)
     checks = PlaintextChecks(parameters)
-    source = Source(body, watch=_watcher(checks, callback))
+    source = Source(body, watch=watcher(checks, callback))
     check_length(suite, source.length)
     data_key = config.keyring.generate(suite, own.context)
     writing = prepare_write(
@@ -63,7 +63,8 @@ def _complete_checks(
     put_instruction_file(s3, parameters, writing, own)
 
 
-def _watcher(checks: PlaintextChecks, callback: Callback | None) -> Callable[[memoryview], None]:
+def watcher(checks: PlaintextChecks, callback: Callback | None) -> Callable[[memoryview], None]:
+    """What sees every piece of plaintext."""
     if callback is None:
         return checks.watch
 
@@ -116,7 +117,7 @@ class _Multipart:
                     self._free.acquire()
                     if any(future.done() and future.exception() for future in futures[-2 * self._bound :]):
                         break
-                    futures.append(threads.submit(self._send, len(futures) + 1, part))
+                    futures.append(threads.submit(self._send, len(futures) + 1, part, parts))
                     part = None if parts.ended else parts.next_part()
             except BaseException:
                 for future in futures:
@@ -125,9 +126,10 @@ class _Multipart:
             wait(futures, return_when=FIRST_EXCEPTION)
         return [future.result() for future in futures]
 
-    def _send(self, number: int, part: bytearray) -> dict[str, Any]:
+    def _send(self, number: int, part: bytearray, parts: SealedParts) -> dict[str, Any]:
         try:
             answer = self._s3.upload_part(**self._named("UploadPart"), PartNumber=number, Body=part)
+            parts.reuse(part)
         finally:
             self._free.release()
         return part_of(number, answer)
