@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from s3al.iam.errors import IAM_ERRORS
 from s3al.service.operation import Call
 from s3al.store import accounts, catalog
 from support.house import House, open_house
+from support.people import allow, give
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +132,14 @@ def principal(kind: Any, account_id: str) -> Principal:
     return Principal(kind, account_id, f"arn:aws:iam::{account_id}:{kind}", account_id)
 
 
-def test_only_the_operators_root_may_use_our_own_api(database: Any, ports: Any) -> None:
+def test_our_own_api_is_the_operators_roots_and_whom_it_lets(database: Any, ports: Any) -> None:
     operator = database.read_now(accounts.find_operator).account_id
     authorize = authorizer(admin.OPERATIONS)
+    let = principal("user", operator)
+    let = replace(let, arn=f"arn:aws:iam::{operator}:user/let")
+    stranger = replace(let, account_id="000000000001", arn="arn:aws:iam::000000000001:user/let")
+    for arn in (let.arn, stranger.arn):
+        database.write_now(lambda rows, arn=arn: give(rows, arn, allow("s3al:List*")))
     for operation in admin.OPERATIONS:
 
         def ask(who: Principal, operation: str = operation) -> Any:
@@ -140,12 +147,15 @@ def test_only_the_operators_root_may_use_our_own_api(database: Any, ports: Any) 
             return database.read_now(lambda rows: authorize(rows, call, ports))
 
         assert ask(principal("root", operator)).principal.account_id == operator
-        for who in (
-            principal("root", "000000000001"),
-            principal("user", operator),
-        ):
-            with pytest.raises(AccessError):
+        refused_ones = [principal("root", "000000000001"), principal("user", operator), stranger]
+        if operation.startswith("List"):
+            assert ask(let).decisions[0].statement is not None
+        else:
+            refused_ones.append(let)
+        for who in refused_ones:
+            with pytest.raises(AccessError) as denied:
                 ask(who)
+            assert f"is not authorized to perform: s3al:{operation}" in str(denied.value)
         with pytest.raises(RequestError) as refused:
             ask(ANONYMOUS)
         assert refused.value.code == "MissingAuthenticationToken"
