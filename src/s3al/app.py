@@ -26,6 +26,7 @@ from s3al.iam import accounts as iam_accounts
 from s3al.iam import admin, sts
 from s3al.iam.access import authorizer
 from s3al.iam.errors import IAM_ERRORS
+from s3al.iam.operations import OPERATIONS as IAM_OPERATIONS
 from s3al.iam.ports import Iam
 from s3al.kms import own as kms_own
 from s3al.kms import store_keys
@@ -73,7 +74,7 @@ from s3al.wire.plan import ServicePlan
 from s3al.wire.quirks import quirks_of
 from s3al.wire.router import Router
 
-_SERVED = ("s3", "kms", "sts")
+_SERVED = ("s3", "kms", "sts", "iam")
 _THREADS = 8
 
 
@@ -268,6 +269,7 @@ def _services(s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore) -> Mappin
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
         "kms": kms_service(kms),
+        "iam": Service("iam", iam, IAM_OPERATIONS, authorizer(IAM_OPERATIONS, s3.identities), IAM_ERRORS),
         "sts": Service("sts", iam, sts.OPERATIONS, authorizer(sts.OPERATIONS, s3.identities), IAM_ERRORS),
         own_api.SERVICE: Service(
             own_api.SERVICE, None, own, authorizer(own, s3.identities), {**S3_ERRORS, **IAM_ERRORS}

@@ -11,6 +11,10 @@ from types import MappingProxyType
 IAM_ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         "AccessDenied": (403, "You do not have sufficient access to perform this action."),
+        "DeleteConflict": (409, "The entity still has what must be removed first."),
+        "InvalidInput": (400, "An invalid value was supplied."),
+        "LimitExceeded": (409, "A quota would be exceeded."),
+        "UnmodifiableEntity": (400, "The entity cannot be changed."),
         "EntityAlreadyExists": (409, "The entity already exists."),
         "ExpiredToken": (403, "The security token included in the request is expired"),
         "ExpiredTokenException": (400, "The web identity token that was passed is expired."),

@@ -131,12 +131,15 @@ def _prepare(rows: Rows, s3: S3, call: Call, *, kms_key: str, dry_run: bool) -> 
         page.materials[material_id.hex()] += 1
         if material_id != current and not dry_run:
             page.rows.append(row)
-            page.sealed.append(_resealed(rows, s3, call, state, row, record))
+            page.sealed.append(_resealed(rows, s3, call, state, (row, record)))
     return page
 
 
-def _resealed(rows: Rows, s3: S3, call: Call, state: BucketState, row: VersionRow, record: PublicRecord) -> bytes:
+def _resealed(
+    rows: Rows, s3: S3, call: Call, state: BucketState, stored: tuple[VersionRow, PublicRecord]
+) -> bytes:
     """The public record with its data key wrapped anew; layers, context and Bucket Key as they were."""
+    row, record = stored
     old = record.envelope
     place = sse.Place(state.row, row.object_key.decode("utf-8", "surrogateescape"), row.object_id)
     keys = sse.open_keys(rows, s3, call, place, old, customer=None)

@@ -62,12 +62,32 @@ _STS = """
     AssumeRole AssumeRoleWithWebIdentity GetAccessKeyInfo GetCallerIdentity GetSessionToken
 """
 
+_IAM = """
+    CreateUser GetUser UpdateUser DeleteUser ListUsers TagUser UntagUser ListUserTags
+    CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey GetAccessKeyLastUsed
+    CreateGroup GetGroup UpdateGroup DeleteGroup ListGroups AddUserToGroup RemoveUserFromGroup ListGroupsForUser
+    CreateRole GetRole UpdateRole UpdateRoleDescription DeleteRole ListRoles UpdateAssumeRolePolicy
+    TagRole UntagRole ListRoleTags ListInstanceProfilesForRole
+    PutUserPolicy GetUserPolicy ListUserPolicies DeleteUserPolicy
+    PutGroupPolicy GetGroupPolicy ListGroupPolicies DeleteGroupPolicy
+    PutRolePolicy GetRolePolicy ListRolePolicies DeleteRolePolicy
+    AttachUserPolicy DetachUserPolicy ListAttachedUserPolicies
+    AttachGroupPolicy DetachGroupPolicy ListAttachedGroupPolicies
+    AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
+    PutUserPermissionsBoundary DeleteUserPermissionsBoundary PutRolePermissionsBoundary DeleteRolePermissionsBoundary
+    CreatePolicy GetPolicy ListPolicies DeletePolicy CreatePolicyVersion GetPolicyVersion ListPolicyVersions
+    DeletePolicyVersion SetDefaultPolicyVersion ListEntitiesForPolicy TagPolicy UntagPolicy ListPolicyTags
+    CreateOpenIDConnectProvider GetOpenIDConnectProvider ListOpenIDConnectProviders DeleteOpenIDConnectProvider
+    AddClientIDToOpenIDConnectProvider RemoveClientIDFromOpenIDConnectProvider UpdateOpenIDConnectProviderThumbprint
+    TagOpenIDConnectProvider UntagOpenIDConnectProvider
+"""
+
 ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "s3": tuple((_BUCKETS + _OBJECTS + _MULTIPART + _ACLS + _UNSET).split()),
         "kms": tuple(_KMS.split()),
         "sts": tuple(_STS.split()),
-        "iam": (),
+        "iam": tuple(_IAM.split()),
         "cloudtrail": (),
     }
 )
