@@ -1,0 +1,336 @@
+"""Records in CloudTrail's JSON shape.
+
+What lives here: from what the gateway and the KMS know to the bytes of a record. What does not: what is left out of
+parameters (redaction), when a record is made (recorder).
+
+Laws: a use of a key for S3 is a record of its own, of the requester, with `AWS Internal` where AWS has it; whoever
+owns the key has a copy in its own trail, tied by sharedEventID. eventTime never goes back within a chain.
+
+Sources: CloudTrail User Guide, "CloudTrail record contents", "CloudTrail userIdentity element"; KMS Developer Guide,
+"Logging AWS KMS API calls with AWS CloudTrail".
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from s3al.auth.principal import Principal
+from s3al.service.auditing import Answered, KeyUse
+from s3al.trail.redaction import OBJECT_MEMBERS, recorded
+
+Event = dict[str, Any]
+VERSION: Final = "1.11"
+INTERNAL: Final = "AWS Internal"
+SOURCES: Final[Mapping[str, str]] = {
+    "s3": "s3.amazonaws.com",
+    "kms": "kms.amazonaws.com",
+    "sts": "sts.amazonaws.com",
+    "iam": "iam.amazonaws.com",
+    "cloudtrail": "cloudtrail.amazonaws.com",
+    "s3al": "s3al",
+}
+_MOST_BYTES = 256 << 10
+_MOST_TEXT = 1024
+KEY_TYPE = "AWS::KMS::Key"
+
+# What is recorded only where the bucket asks for it.
+DATA_OPERATIONS: Final = frozenset(
+    [
+        "GetObject",
+        "HeadObject",
+        "PutObject",
+        "DeleteObject",
+        "DeleteObjects",
+        "CopyObject",
+        "GetObjectAttributes",
+        "PostObject",
+        "GetObjectTagging",
+        "PutObjectTagging",
+        "DeleteObjectTagging",
+        "GetObjectAcl",
+        "PutObjectAcl",
+        "HeadBucket",
+        "GetObjectRetention",
+        "GetObjectLegalHold",
+        "ListObjects",
+        "ListObjectsV2",
+        "ListObjectVersions",
+        "UpdateObjectEncryption",
+        "CreateMultipartUpload",
+        "UploadPart",
+        "UploadPartCopy",
+        "CompleteMultipartUpload",
+        "AbortMultipartUpload",
+        "ListParts",
+        "ListMultipartUploads",
+    ]
+)
+_READING = ("Get", "List", "Head", "Describe", "Lookup", "Search", "Verify", "Generate", "AssumeRole", "Simulate")
+_READING_TOO = frozenset(
+    [
+        "Encrypt",
+        "Decrypt",
+        "ReEncrypt",
+        "Sign",
+        "DeriveSharedSecret",
+        "Encapsulate",
+        "Decapsulate",
+        "GenerateCredentialReport",
+    ]
+)
+
+# Parameter -> the type of what it names, for services whose resources have no ARN in the request.
+_NAMED: Final[Mapping[str, str]] = {
+    "UserName": "AWS::IAM::User",
+    "RoleName": "AWS::IAM::Role",
+    "GroupName": "AWS::IAM::Group",
+    "PolicyArn": "AWS::IAM::Policy",
+    "RoleArn": "AWS::IAM::Role",
+    "AccessKeyId": "AWS::IAM::AccessKey",
+    "AliasName": "AWS::KMS::Alias",
+}
+
+
+def is_reading(operation: str) -> bool:
+    """Changes nothing. Uses of keys read, as AWS has it."""
+    return operation.startswith(_READING) or operation in _READING_TOO
+
+
+def encoded(event: Event) -> bytes:
+    """A record too large for its worth is kept without parameters, and says so."""
+    raw = orjson.dumps(event)
+    if len(raw) > _MOST_BYTES:
+        left_out = {"omitted": ["requestParameters", "responseElements"]}
+        event = event | {"requestParameters": None, "responseElements": None, "additionalEventData": left_out}
+        raw = orjson.dumps(event)
+    return raw
+
+
+def iso(moment_ms: int) -> str:
+    return datetime.fromtimestamp(moment_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_id() -> str:
+    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+
+
+# --- who
+
+
+def identity(principal: Principal) -> Event:
+    """userIdentity. No secret is known of a principal."""
+    if principal.kind == "anonymous":
+        return {"type": "AWSAccount", "principalId": "", "accountId": "anonymous"}
+    if principal.kind == "service":
+        return {"type": "AWSService", "invokedBy": principal.arn}
+    found: Event = {
+        "type": _TYPES.get(principal.kind, "Unknown"),
+        "principalId": principal.user_id,
+        "arn": principal.arn,
+        "accountId": principal.account_id,
+        "accessKeyId": principal.access_key_id or "",
+    }
+    if principal.kind == "user":
+        found["userName"] = principal.arn.rpartition("/")[2]
+    if principal.session is not None:
+        found["sessionContext"] = _session(principal)
+    return found
+
+
+_TYPES: Final[Mapping[str, str]] = {
+    "root": "Root",
+    "user": "IAMUser",
+    "assumed-role": "AssumedRole",
+    "federated": "FederatedUser",
+}
+
+
+def _session(principal: Principal) -> Event:
+    assert principal.session is not None
+    attributes = {"creationDate": iso(principal.session.issued_at_ms), "mfaAuthenticated": "false"}
+    context: Event = {"attributes": attributes}
+    if principal.issuer_arn:
+        context["sessionIssuer"] = {
+            "type": "Role" if ":role/" in principal.issuer_arn else "IAMUser",
+            "principalId": principal.user_id.partition(":")[0],
+            "arn": principal.issuer_arn,
+            "accountId": principal.account_id,
+            "userName": principal.issuer_arn.rpartition("/")[2],
+        }
+    if principal.session.provider:
+        context["webIdFederationData"] = {"federatedProvider": principal.session.provider, "attributes": {}}
+    if principal.session.source_identity:
+        context["sourceIdentity"] = principal.session.source_identity
+    return context
+
+
+def user_name(event: Event) -> str:
+    """What LookupEvents calls Username: the user, or the name of the session."""
+    who = event.get("userIdentity") or {}
+    if who.get("type") == "Root":
+        return "root"
+    return str(who.get("userName") or str(who.get("arn", "")).rpartition("/")[2])
+
+
+# --- what
+
+
+def of_request(answered: Answered, keys: list[str], now_ms: int, region: str) -> Event:
+    """The record of a call. keys: ARNs of KMS keys that it was about."""
+    call, operation = answered.call, answered.operation
+    is_data = answered.service == "s3" and operation in DATA_OPERATIONS
+    params = call.params if call else None
+    output = answered.output or {}
+    reading = is_reading(operation)
+    event = _event(SOURCES.get(answered.service, answered.service), operation, now_ms)
+    event |= {
+        "userIdentity": identity(answered.principal),
+        "awsRegion": call.region if call else region,
+        "sourceIPAddress": answered.source_ip,
+        "userAgent": answered.user_agent[:_MOST_TEXT],
+        "requestParameters": recorded(params, only=OBJECT_MEMBERS if is_data else None),
+        "responseElements": None if reading or is_data else recorded(output),
+        "requestID": answered.request_id,
+        "readOnly": reading,
+        "resources": _resources(answered, keys),
+        "managementEvent": not is_data,
+        "eventCategory": "Data" if is_data else "Management",
+        "recipientAccountId": _recipient(answered),
+    }
+    if answered.error_code:
+        event["errorCode"] = answered.error_code
+        event["errorMessage"] = (answered.error_message or "")[:_MOST_TEXT]
+    elif output.get("KeyMaterialId"):
+        event["additionalEventData"] = {"keyMaterialId": output["KeyMaterialId"]}
+    if call and call.secure:
+        event["tlsDetails"] = {"clientProvidedHostHeader": call.headers.get("host", "")[:_MOST_TEXT]}
+    return event
+
+
+def of_key_use(answered: Answered, use: KeyUse, now_ms: int) -> Event:
+    """The record of a key's use for S3."""
+    event = _event(SOURCES["kms"], use.operation, now_ms)
+    params: Event = {"keyId": use.key_arn or use.key_name, "encryptionContext": dict(use.context)}
+    params |= {"encryptionAlgorithm": "SYMMETRIC_DEFAULT"} if use.operation == "Decrypt" else {"keySpec": "AES_256"}
+    event |= {
+        "userIdentity": identity(answered.principal) | {"invokedBy": INTERNAL},
+        "awsRegion": use.region,
+        "sourceIPAddress": INTERNAL,
+        "userAgent": INTERNAL,
+        "requestParameters": params,
+        "responseElements": None,
+        "requestID": answered.request_id,
+        "readOnly": True,
+        "resources": [_key_resource(use.key_arn)] if use.key_arn else [],
+        "managementEvent": True,
+        "eventCategory": "Management",
+        "recipientAccountId": answered.principal.account_id or "",
+    }
+    if use.refused:
+        event["errorCode"] = use.refused.code
+        event["errorMessage"] = (use.refused.message or use.refused.code)[:_MOST_TEXT]
+    elif use.material_id:
+        event["additionalEventData"] = {"keyMaterialId": use.material_id}
+    return event
+
+
+def of_key_event(event_name: str, key_arn: str, now_ms: int, details: Mapping[str, Any]) -> Event:
+    """What happened to a key by no request: rotation, deletion."""
+    region, account_id = _place(key_arn)
+    event = _event(SOURCES["kms"], event_name, now_ms)
+    return event | {
+        "eventType": "AwsServiceEvent",
+        "userIdentity": {"accountId": account_id, "invokedBy": INTERNAL},
+        "awsRegion": region,
+        "sourceIPAddress": INTERNAL,
+        "userAgent": INTERNAL,
+        "requestParameters": None,
+        "responseElements": None,
+        "requestID": new_id(),
+        "readOnly": False,
+        "resources": [_key_resource(key_arn)],
+        "managementEvent": True,
+        "eventCategory": "Management",
+        "recipientAccountId": account_id,
+        "serviceEventDetails": {"keyId": key_arn.rpartition("/")[2], **details},
+    }
+
+
+def of_policy_change(event: Event) -> Event:
+    """A key's policy was replaced: an event of its own kind beside the call's."""
+    params = event["requestParameters"] or {}
+    return event | {
+        "eventID": new_id(),
+        "eventName": "KeyPolicyChanged",
+        "eventType": "AwsServiceEvent",
+        "requestParameters": None,
+        "responseElements": None,
+        "serviceEventDetails": {
+            "keyId": params.get("keyId"),
+            "policy": params.get("policy"),
+            "bypassPolicyLockoutSafetyCheck": bool(params.get("bypassPolicyLockoutSafetyCheck")),
+            "callEventID": event["eventID"],
+        },
+    }
+
+
+def for_owners(event: Event) -> Iterator[Event]:
+    """The record, and a copy for each other account that owns what it is about."""
+    recipient = event["recipientAccountId"]
+    owners = {one["accountId"] for one in event["resources"]} - {recipient, "", None}
+    if not owners:
+        yield event
+        return
+    event = event | {"sharedEventID": new_id()}
+    yield event
+    for owner in sorted(owners):
+        yield event | {"eventID": new_id(), "recipientAccountId": owner}
+
+
+def _event(source: str, name: str, now_ms: int) -> Event:
+    return {
+        "eventVersion": VERSION,
+        "eventTime": iso(now_ms),
+        "eventSource": source,
+        "eventName": name,
+        "eventID": new_id(),
+        "eventType": "AwsApiCall",
+    }
+
+
+def _place(arn: str) -> tuple[str, str]:
+    """Region and account id of an ARN."""
+    parts = arn.split(":", 5)
+    return (parts[3], parts[4]) if len(parts) == 6 else ("", "")
+
+
+def _key_resource(arn: str) -> Event:
+    return {"ARN": arn, "accountId": _place(arn)[1], "type": KEY_TYPE}
+
+
+def _resources(answered: Answered, keys: list[str]) -> list[Event]:
+    found = [_key_resource(arn) for arn in dict.fromkeys(keys)]
+    params = answered.call.params if answered.call else {}
+    account_id = answered.principal.account_id or ""
+    if answered.service == "s3" and isinstance(params.get("Bucket"), str):
+        bucket = f"arn:aws:s3:::{params['Bucket']}"
+        found.append({"ARN": bucket, "accountId": account_id, "type": "AWS::S3::Bucket"})
+        if answered.operation in DATA_OPERATIONS and isinstance(params.get("Key"), str):
+            found.append({"ARN": f"{bucket}/{params['Key']}", "accountId": account_id, "type": "AWS::S3::Object"})
+    for member, kind in _NAMED.items():
+        if isinstance(params.get(member), str):
+            found.append({"ARN": params[member], "accountId": account_id, "type": kind})
+    return found
+
+
+def _recipient(answered: Answered) -> str:
+    if answered.principal.account_id:
+        return answered.principal.account_id
+    params = answered.call.params if answered.call else {}
+    return _place(str(params.get("RoleArn", "")))[1]
