@@ -13,6 +13,9 @@ from support.settings import new_account, new_bucket
 
 ALLOW_S3 = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}})
 TOO_LONG = ALLOW_S3.replace('"*"', '"arn:aws:s3:::bucket/' + "a" * 2048 + '"')
+NO_STS = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}}
+)
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 
@@ -85,6 +88,7 @@ def test_a_policy_attached_or_taken_decides_the_next_request(standing_server, ia
     for _ in range(4):
         with refused("AccessDenied"):
             s3.get_object(Bucket=bucket, Key="x")
+    assert iam.get_policy(PolicyArn=READ_ONLY)["Policy"]["PolicyName"] == "ReadOnlyAccess"
     iam.attach_user_policy(UserName=user, PolicyArn=READ_ONLY)
     assert s3.get_object(Bucket=bucket, Key="x")["Body"].read() == b"x"
     with refused("AccessDenied"):
@@ -200,6 +204,12 @@ def test_lists_come_in_pages(iam):
          "MalformedPolicyDocument"),
         (lambda iam, user: [iam.create_access_key(UserName=user) for _ in range(3)], "LimitExceeded"),
         (lambda iam, user: iam.list_users(Marker="///"), "ValidationError"),
+        (lambda iam, user: iam.update_access_key(UserName=user, AccessKeyId="A" * 20, Status="Expired"),
+         "ValidationError"),
+        (lambda iam, user: iam.update_access_key(UserName=user, AccessKeyId="A" * 20, Status="Active"), "NoSuchEntity"),
+        (lambda iam, user: iam.create_role(RoleName=name("r"), AssumeRolePolicyDocument=NO_STS),
+         "MalformedPolicyDocument"),
+        (lambda iam, user: iam.tag_user(UserName=user, Tags=[{"Key": "aws:x", "Value": ""}]), "InvalidInput"),
         (lambda iam, user: iam.create_policy_version(PolicyArn=READ_ONLY, PolicyDocument=ALLOW_S3), "AccessDenied"),
         (lambda iam, user: iam.tag_user(UserName=user, Tags=[{"Key": "a", "Value": ""}, {"Key": "A", "Value": ""}]),
          "InvalidInput"),
@@ -226,6 +236,9 @@ def test_who_may_not_is_refused_and_told(standing_server, iam):
     theirs, _ = as_user(standing_server, iam, user, "iam")
     with refused("AccessDenied"):
         theirs.create_user(UserName=name("user"))
+    for hidden in (user, name("absent")):  # who may not look does not learn which is there
+        with refused("AccessDenied"):
+            theirs.get_user(UserName=hidden)
     with refused("AccessDenied"):
         theirs.attach_user_policy(UserName=user, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 

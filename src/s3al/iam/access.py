@@ -79,8 +79,10 @@ def _decide(rows: Rows, call: Call, check: Check, identity: Identity) -> Decisio
 
 
 def _decide_account(rows: Rows, request: AccessRequest, identity: Identity) -> Decision:
-    """Users, roles, policies: an account's own business."""
-    owner = account_of(request.resource) or request.principal.account_id
+    """Users, roles, policies: an account's own business. What is AWS's own may be looked at by every account."""
+    owner = account_of(request.resource)
+    if owner in ("", "aws"):
+        owner = request.principal.account_id or ""
     return identity.evaluate(request, resource_policy=None, resource_account=owner, owner_allows=True)
 
 

@@ -30,6 +30,7 @@ T = TypeVar("T")
 _PAGE: Final = 100
 MAX_TAGS: Final = 50
 _MAX_DOCUMENT_BYTES: Final = 131_072
+_MAX_TRUST_CHARACTERS: Final = 2048
 USER, GROUP, ROLE, POLICY = "AIDA", "AGPA", "AROA", "ANPA"
 
 
@@ -109,7 +110,8 @@ def on_all(action: str, kind: str) -> Checks[Iam]:
 
     def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
         member = f"{kind.capitalize()}Name"
-        path, name = call.params.get("Path") or "/", call.params.get(member) or "*"
+        path = call.params.get("Path") or call.params.get("PathPrefix") or "/"
+        name = call.params.get(member) or "*"
         return (Check(action, arn_of(account_of(call), kind, path, name), _request_context(call)),)
 
     return checks
@@ -119,12 +121,26 @@ def on_entity(action: str, find: Callable[[Rows, Call], UserRow | GroupRow | Rol
     """An action on the entity that the request names. One that is not there is said so only to who might see it."""
 
     def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-        found = find(rows, call)
+        try:
+            found = find(rows, call)
+        except RequestError as refused:
+            if refused.code != "NoSuchEntity":
+                raise
+            return (Check(action, _absent(call, find), _request_context(call)),)
+        boundary = getattr(found, "boundary_arn", None)
         context = {f"iam:ResourceTag/{name}": value for name, value in getattr(found, "tags", {}).items()}
         context |= {f"aws:ResourceTag/{name}": value for name, value in getattr(found, "tags", {}).items()}
-        return (Check(action, found.arn, {**_request_context(call), **context}),)
+        context |= {"iam:PermissionsBoundary": boundary} if boundary else {}
+        return (Check(action, found.arn, {**context, **_request_context(call)}),)
 
     return checks
+
+
+def _absent(call: Call, find: Callable[[Rows, Call], UserRow | GroupRow | RoleRow]) -> str:
+    """The ARN that the entity would have: who may not see it is refused as if it were there."""
+    kinds: dict[Any, str] = {user_named: "user", group_named: "group", role_named: "role"}
+    kind = kinds[find]
+    return arn_of(account_of(call), kind, "/", call.params.get(f"{kind.capitalize()}Name") or "*")
 
 
 def on_policy(action: str) -> Checks[Iam]:
@@ -190,6 +206,13 @@ def checked_document(text: str, kind: PolicyKind) -> Policy:
 def checked_trust(rows: Rows, text: str) -> None:
     """A role's trust policy, whose AWS principals exist. Raises MalformedPolicyDocument."""
     policy = checked_document(text, PolicyKind.TRUST)
+    if counted_size(text) > _MAX_TRUST_CHARACTERS:
+        raise too_many("ACLSizePerRole", _MAX_TRUST_CHARACTERS)
+    statements = json.loads(text)["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        actions = statement.get("Action", [])
+        if not all(each.lower().startswith("sts:") for each in ([actions] if isinstance(actions, str) else actions)):
+            raise RequestError("MalformedPolicyDocument", "AssumeRole policy may only specify STS AssumeRole actions.")
     for kind, name in policy.principal_names():
         if kind == "AWS" and name != "*" and not _principal_exists(rows, name):
             raise RequestError("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{name}"')
@@ -218,13 +241,17 @@ def tags_of(call: Call) -> Tags:
     pairs = [(tag["Key"], tag["Value"]) for tag in call.params.get("Tags") or ()]
     if len({name.lower() for name, _ in pairs}) != len(pairs):
         raise RequestError("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    if any(name.lower().startswith("aws:") for name, _ in pairs):
+        raise RequestError("InvalidInput", "Tag keys with the prefix aws: are reserved.")
     if len(pairs) > MAX_TAGS:
         raise too_many("Tags", MAX_TAGS)
     return dict(pairs)
 
 
 def with_tags(held: Tags, call: Call) -> Tags:
-    changed = {**held, **tags_of(call)}
+    given = tags_of(call)
+    replaced = {name.lower() for name in given}
+    changed = {name: value for name, value in held.items() if name.lower() not in replaced} | dict(given)
     if len(changed) > MAX_TAGS:
         raise too_many("Tags", MAX_TAGS)
     return changed

@@ -79,7 +79,7 @@ _IAM = """
     DeletePolicyVersion SetDefaultPolicyVersion ListEntitiesForPolicy TagPolicy UntagPolicy ListPolicyTags
     CreateOpenIDConnectProvider GetOpenIDConnectProvider ListOpenIDConnectProviders DeleteOpenIDConnectProvider
     AddClientIDToOpenIDConnectProvider RemoveClientIDFromOpenIDConnectProvider UpdateOpenIDConnectProviderThumbprint
-    TagOpenIDConnectProvider UntagOpenIDConnectProvider
+    TagOpenIDConnectProvider UntagOpenIDConnectProvider GetAccountSummary
 """
 
 ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from s3al.auth.authorized import Authorized
-from s3al.iam import entities
+from s3al.errors import RequestError
+from s3al.iam import access, entities
 from s3al.iam.accounts import new_access_key, root_arn
 from s3al.iam.entities import account_of, on_all, user_named
 from s3al.iam.ports import Iam
@@ -35,7 +36,13 @@ def _owner(rows: Rows, call: Call) -> str:
 
 def _on_owner(action: str) -> Checks[Iam]:
     def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-        return (Check(action, _owner(rows, call)),)
+        try:
+            owner = _owner(rows, call)
+        except RequestError as refused:
+            if refused.code != "NoSuchEntity":
+                raise
+            owner = entities.arn_of(account_of(call), "user", "/", call.params["UserName"])
+        return (Check(action, owner),)
 
     return checks
 
@@ -70,7 +77,9 @@ def _user_name(row: AccessKeyRow) -> str:
 
 @OPERATIONS.operation("ListAccessKeys", checks=_on_owner("iam:ListAccessKeys"))
 async def list_access_keys(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    found = await iam.db.read(lambda rows: accounts.list_access_keys(rows, account_of(call), _owner(rows, call)))
+    found = await access.read(
+        authorized, call, iam, lambda rows: accounts.list_access_keys(rows, account_of(call), _owner(rows, call))
+    )
     by_id = {row.access_key_id: row for row in found}
 
     def shown(access_key_id: str) -> dict[str, object]:
@@ -92,6 +101,9 @@ def _owned(rows: Rows, call: Call) -> AccessKeyRow:
 
 @OPERATIONS.operation("UpdateAccessKey", checks=_on_owner("iam:UpdateAccessKey"))
 async def update_access_key(authorized: Authorized, call: Call, iam: Iam) -> Reply:
+    if call.params["Status"] not in ("Active", "Inactive"):
+        raise RequestError("ValidationError", "Status must be Active or Inactive.")
+
     def write(rows: Rows) -> None:
         accounts.put_access_key_status(rows, _owned(rows, call).access_key_id, call.params["Status"])
 
@@ -110,7 +122,9 @@ async def delete_access_key(authorized: Authorized, call: Call, iam: Iam) -> Rep
 @OPERATIONS.operation("GetAccessKeyLastUsed", checks=on_all("iam:GetAccessKeyLastUsed", "user"))
 async def get_access_key_last_used(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     """The use of access keys is not kept in rows: the answer is AWS's for a key that was not used."""
-    row = await iam.db.read(lambda rows: accounts.find_access_key(rows, call.params["AccessKeyId"]))
+    row = await access.read(
+        authorized, call, iam, lambda rows: accounts.find_access_key(rows, call.params["AccessKeyId"])
+    )
     if row is None or row.account_id != account_of(call):
         raise entities.no_such("access key", call.params["AccessKeyId"])
     return Reply({"UserName": _user_name(row), "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from s3al.auth.authorized import Authorized
-from s3al.iam import entities
+from s3al.iam import access, entities
 from s3al.iam.entities import account_of, group_named, on_all, on_entity, user_named
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -43,7 +43,7 @@ async def get_group(authorized: Authorized, call: Call, iam: Iam) -> Reply:
         users = [entities.shown_user(row, full=False) for row in shown]
         return Reply({"Group": entities.shown_group(group), "Users": users} | ending)
 
-    return await iam.db.read(read)
+    return await access.read(authorized, call, iam, read)
 
 
 @OPERATIONS.operation("UpdateGroup", checks=on_entity("iam:UpdateGroup", group_named))
@@ -78,8 +78,11 @@ async def delete_group(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 @OPERATIONS.operation("ListGroups", checks=on_all("iam:ListGroups", "group"))
 async def list_groups(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     prefix, beyond, limit = call.params.get("PathPrefix") or "/", entities.after(call), entities.wanted(call) + 1
-    found = await iam.db.read(
-        lambda rows: identities.list_groups(rows, account_of(call), path_prefix=prefix, after=beyond, limit=limit)
+    found = await access.read(
+        authorized,
+        call,
+        iam,
+        lambda rows: identities.list_groups(rows, account_of(call), path_prefix=prefix, after=beyond, limit=limit),
     )
     shown, ending = entities.page(call, found, lambda row: row.name)
     return Reply({"Groups": [entities.shown_group(row) for row in shown]} | ending)
@@ -109,8 +112,11 @@ async def remove_user_from_group(authorized: Authorized, call: Call, iam: Iam) -
 @OPERATIONS.operation("ListGroupsForUser", checks=on_entity("iam:ListGroupsForUser", user_named))
 async def list_groups_for_user(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     beyond, limit = entities.after(call), entities.wanted(call) + 1
-    found = await iam.db.read(
-        lambda rows: identities.groups_of(rows, user_named(rows, call).arn, after=beyond, limit=limit)
+    found = await access.read(
+        authorized,
+        call,
+        iam,
+        lambda rows: identities.groups_of(rows, user_named(rows, call).arn, after=beyond, limit=limit),
     )
     shown, ending = entities.page(call, found, lambda row: row.name)
     return Reply({"Groups": [entities.shown_group(row) for row in shown]} | ending)

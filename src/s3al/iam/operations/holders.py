@@ -19,7 +19,7 @@ from typing import Final
 from s3al.auth.authorized import Authorized
 from s3al.auth.policy import PolicyKind
 from s3al.errors import RequestError
-from s3al.iam import entities
+from s3al.iam import access, entities
 from s3al.iam.entities import group_named, on_entity, role_named, user_named
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -86,14 +86,16 @@ def _get(holder: _Holder) -> Handler[Iam]:
                 raise _no_policy(name, holder)
             return Reply({holder.member: found.name, "PolicyName": name, "PolicyDocument": entities.encoded(text)})
 
-        return await iam.db.read(read)
+        return await access.read(authorized, call, iam, read)
 
     return get
 
 
 def _list(holder: _Holder) -> Handler[Iam]:
     async def list_inline(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-        found = await iam.db.read(lambda rows: identities.list_inline_policies(rows, holder.find(rows, call).arn))
+        found = await access.read(
+            authorized, call, iam, lambda rows: identities.list_inline_policies(rows, holder.find(rows, call).arn)
+        )
         return Reply(entities.names_page(call, [name for name, _ in found], "PolicyNames", str))
 
     return list_inline
@@ -147,7 +149,7 @@ def _list_attached(holder: _Holder) -> Handler[Iam]:
             held = identities.attached_policies(rows, holder.find(rows, call).arn)
             return [arn for arn in held if entities.policy_of_arn(rows, call, arn).path.startswith(prefix)]
 
-        found = await iam.db.read(read)
+        found = await access.read(authorized, call, iam, read)
         return Reply(
             entities.names_page(
                 call, found, "AttachedPolicies", lambda arn: {"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn}

@@ -15,7 +15,7 @@ from typing import Final
 from s3al.auth.authorized import Authorized
 from s3al.auth.policy import PolicyKind
 from s3al.errors import RequestError
-from s3al.iam import entities
+from s3al.iam import access, entities
 from s3al.iam.entities import account_of, on_all, on_policy, policy_of_arn
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -108,7 +108,7 @@ async def get_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def read(rows: Rows) -> Params:
         return _shown(rows, policy_of_arn(rows, call, call.params["PolicyArn"]))
 
-    return Reply({"Policy": await iam.db.read(read)})
+    return Reply({"Policy": await access.read(authorized, call, iam, read)})
 
 
 @OPERATIONS.operation("ListPolicies", checks=on_all("iam:ListPolicies", "policy"))
@@ -128,7 +128,7 @@ async def list_policies(authorized: Authorized, call: Call, iam: Iam) -> Reply:
             if not attached or identities.holders_of(rows, row.arn)
         }
 
-    shown = await iam.db.read(read)
+    shown = await access.read(authorized, call, iam, read)
     return Reply(entities.names_page(call, shown, "Policies", shown.__getitem__))
 
 
@@ -197,7 +197,7 @@ async def get_policy_version(authorized: Authorized, call: Call, iam: Iam) -> Re
                 return _shown_version(row, version, full=True)
         raise _no_version(call)
 
-    return Reply({"PolicyVersion": await iam.db.read(read)})
+    return Reply({"PolicyVersion": await access.read(authorized, call, iam, read)})
 
 
 @OPERATIONS.operation("ListPolicyVersions", checks=on_policy("iam:ListPolicyVersions"))
@@ -206,7 +206,7 @@ async def list_policy_versions(authorized: Authorized, call: Call, iam: Iam) -> 
         row = policy_of_arn(rows, call, call.params["PolicyArn"])
         return {f"v{each.version}": _shown_version(row, each, full=True) for each in _versions(rows, row)}
 
-    shown = await iam.db.read(read)
+    shown = await access.read(authorized, call, iam, read)
     return Reply(entities.names_page(call, shown, "Versions", shown.__getitem__))
 
 
@@ -248,7 +248,7 @@ async def list_entities_for_policy(authorized: Authorized, call: Call, iam: Iam)
             _add_holder(rows, call, found, (arn, name))
         return found
 
-    return Reply(await iam.db.read(read))
+    return Reply(await access.read(authorized, call, iam, read))
 
 
 def _add_holder(rows: Rows, call: Call, found: Params, holder: tuple[str, str]) -> None:
@@ -286,5 +286,7 @@ async def untag_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 
 @OPERATIONS.operation("ListPolicyTags", checks=on_policy("iam:ListPolicyTags"))
 async def list_policy_tags(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    tags = (await iam.db.read(lambda rows: policy_of_arn(rows, call, call.params["PolicyArn"]))).tags
+    tags = (
+        await access.read(authorized, call, iam, lambda rows: policy_of_arn(rows, call, call.params["PolicyArn"]))
+    ).tags
     return Reply(entities.names_page(call, tags, "Tags", lambda name: {"Key": name, "Value": tags[name]}))

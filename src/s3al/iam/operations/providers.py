@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError
-from s3al.iam import entities
+from s3al.iam import access, entities
 from s3al.iam.entities import account_of
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -84,7 +84,7 @@ async def create_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply
 
 @OPERATIONS.operation("GetOpenIDConnectProvider", checks=_on_provider("iam:GetOpenIDConnectProvider"))
 async def get_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    row = await iam.db.read(lambda rows: _found(rows, call))
+    row = await access.read(authorized, call, iam, lambda rows: _found(rows, call))
     return Reply(
         {
             "Url": row.url.partition("://")[2],
@@ -98,7 +98,9 @@ async def get_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 
 @OPERATIONS.operation("ListOpenIDConnectProviders", checks=_on_provider("iam:ListOpenIDConnectProviders"))
 async def list_providers(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    found = await iam.db.read(lambda rows: identities.list_oidc_providers(rows, account_of(call)))
+    found = await access.read(
+        authorized, call, iam, lambda rows: identities.list_oidc_providers(rows, account_of(call))
+    )
     return Reply({"OpenIDConnectProviderList": [{"Arn": row.arn} for row in found]})
 
 

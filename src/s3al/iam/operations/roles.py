@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from s3al.auth.authorized import Authorized
-from s3al.iam import entities
+from s3al.iam import access, entities
 from s3al.iam.entities import account_of, on_all, on_entity, role_named
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -51,7 +51,9 @@ async def create_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 
 @OPERATIONS.operation("GetRole", checks=on_entity("iam:GetRole", role_named))
 async def get_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    return Reply({"Role": entities.shown_role(await iam.db.read(lambda rows: role_named(rows, call)))})
+    return Reply(
+        {"Role": entities.shown_role(await access.read(authorized, call, iam, lambda rows: role_named(rows, call)))}
+    )
 
 
 async def _change(authorized: Authorized, call: Call, iam: Iam, change: Callable[[RoleRow], RoleRow]) -> Reply:
@@ -79,7 +81,9 @@ async def update_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 @OPERATIONS.operation("UpdateRoleDescription", checks=on_entity("iam:UpdateRoleDescription", role_named))
 async def update_role_description(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     await _change(authorized, call, iam, lambda role: replace(role, description=call.params["Description"]))
-    return Reply({"Role": entities.shown_role(await iam.db.read(lambda rows: role_named(rows, call)))})
+    return Reply(
+        {"Role": entities.shown_role(await access.read(authorized, call, iam, lambda rows: role_named(rows, call)))}
+    )
 
 
 @OPERATIONS.operation("UpdateAssumeRolePolicy", checks=on_entity("iam:UpdateAssumeRolePolicy", role_named))
@@ -112,8 +116,11 @@ async def delete_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 @OPERATIONS.operation("ListRoles", checks=on_all("iam:ListRoles", "role"))
 async def list_roles(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     prefix, beyond, limit = call.params.get("PathPrefix") or "/", entities.after(call), entities.wanted(call) + 1
-    found = await iam.db.read(
-        lambda rows: identities.list_roles(rows, account_of(call), path_prefix=prefix, after=beyond, limit=limit)
+    found = await access.read(
+        authorized,
+        call,
+        iam,
+        lambda rows: identities.list_roles(rows, account_of(call), path_prefix=prefix, after=beyond, limit=limit),
     )
     shown, ending = entities.page(call, found, lambda row: row.name)
     return Reply({"Roles": [entities.shown_role(row, full=False) for row in shown]} | ending)
@@ -131,7 +138,7 @@ async def untag_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 
 @OPERATIONS.operation("ListRoleTags", checks=on_entity("iam:ListRoleTags", role_named))
 async def list_role_tags(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    tags = (await iam.db.read(lambda rows: role_named(rows, call))).tags
+    tags = (await access.read(authorized, call, iam, lambda rows: role_named(rows, call))).tags
     return Reply(entities.names_page(call, tags, "Tags", lambda name: {"Key": name, "Value": tags[name]}))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from s3al.auth.authorized import Authorized
-from s3al.iam import entities
+from s3al.iam import access, entities
 from s3al.iam.entities import account_of, on_all, on_entity, user_named
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -52,11 +52,13 @@ def _on_shown_user(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
 async def get_user(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     if call.params.get("UserName") is None and call.principal.kind == "root":
         account_id = account_of(call)
-        account = await iam.db.read(lambda rows: accounts.find_account(rows, account_id))
+        account = await access.read(authorized, call, iam, lambda rows: accounts.find_account(rows, account_id))
         made = entities.when(account.created_at if account else 0)
         root = {"Path": "/", "UserId": account_id, "Arn": call.principal.arn, "UserName": "root", "CreateDate": made}
         return Reply({"User": root})
-    return Reply({"User": entities.shown_user(await iam.db.read(lambda rows: user_named(rows, call)))})
+    return Reply(
+        {"User": entities.shown_user(await access.read(authorized, call, iam, lambda rows: user_named(rows, call)))}
+    )
 
 
 @OPERATIONS.operation("UpdateUser", checks=on_entity("iam:UpdateUser", user_named))
@@ -93,8 +95,11 @@ async def delete_user(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 @OPERATIONS.operation("ListUsers", checks=on_all("iam:ListUsers", "user"))
 async def list_users(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     prefix, beyond, limit = call.params.get("PathPrefix") or "/", entities.after(call), entities.wanted(call) + 1
-    found = await iam.db.read(
-        lambda rows: identities.list_users(rows, account_of(call), path_prefix=prefix, after=beyond, limit=limit)
+    found = await access.read(
+        authorized,
+        call,
+        iam,
+        lambda rows: identities.list_users(rows, account_of(call), path_prefix=prefix, after=beyond, limit=limit),
     )
     shown, ending = entities.page(call, found, lambda row: row.name)
     return Reply({"Users": [entities.shown_user(row, full=False) for row in shown]} | ending)
@@ -122,5 +127,23 @@ async def untag_user(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 
 @OPERATIONS.operation("ListUserTags", checks=on_entity("iam:ListUserTags", user_named))
 async def list_user_tags(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    tags = (await iam.db.read(lambda rows: user_named(rows, call))).tags
+    tags = (await access.read(authorized, call, iam, lambda rows: user_named(rows, call))).tags
     return Reply(entities.names_page(call, tags, "Tags", lambda name: {"Key": name, "Value": tags[name]}))
+
+
+@OPERATIONS.operation("GetAccountSummary", checks=on_all("iam:GetAccountSummary", "user"))
+async def get_account_summary(authorized: Authorized, call: Call, iam: Iam) -> Reply:
+    def read(rows: Rows) -> dict[str, int]:
+        counted = identities.count_identities(rows, account_of(call))
+        policies = identities.list_managed_policies(rows, account_of(call), limit=5000)
+        return {
+            "Users": counted.get("user", 0),
+            "Groups": counted.get("group", 0),
+            "Roles": counted.get("role", 0),
+            "Policies": len(policies),
+            "AccessKeysPerUserQuota": 2,
+            "AttachedPoliciesPerUserQuota": 10,
+            "VersionsPerPolicyQuota": 5,
+        }
+
+    return Reply({"SummaryMap": await access.read(authorized, call, iam, read)})
