@@ -87,7 +87,107 @@ class AsyncDecryptedBody:
         self.close()
 
 
-class AsyncS3EncryptionClient:
+class _Beside:
+    """The operations that are worth no second writing: the sync client's code, in a thread beside the loop."""
+
+    wrapped_s3_client: Any
+    config: S3EncryptionClientConfig
+    _multipart: LowLevelMultipart | None
+
+    async def delete_object(self, **parameters: Any) -> dict[str, Any]:
+        own = take_own(self.config, parameters)
+        answer: dict[str, Any] = await self.wrapped_s3_client.delete_object(**parameters)
+        if not self.config.instruction_file_config.disable_delete_object and "VersionId" not in parameters:
+            beside = for_instruction_file(self.wrapped_s3_client, "DeleteObject", parameters, own.suffix)
+            await self.wrapped_s3_client.delete_object(**beside)
+        return answer
+
+    async def delete_objects(self, **parameters: Any) -> dict[str, Any]:
+        return await self._beside(deleting.delete_objects, parameters)
+
+    async def list_objects_v2(self, **parameters: Any) -> dict[str, Any]:
+        """ListObjectsV2 with lengths of plaintext."""
+        answer = await self.wrapped_s3_client.list_objects_v2(**parameters)
+        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
+
+    async def list_objects(self, **parameters: Any) -> dict[str, Any]:
+        """ListObjects with lengths of plaintext."""
+        answer = await self.wrapped_s3_client.list_objects(**parameters)
+        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
+
+    def get_paginator(self, operation_name: str) -> Any:
+        pages = self.wrapped_s3_client.get_paginator(operation_name)
+        return _AsyncPaginator(self, pages) if operation_name in LISTS else pages
+
+    async def copy_object(self, **parameters: Any) -> dict[str, Any]:
+        """CopyObject on the server, under the same key; `copy` re-encrypts."""
+        return await self._beside(rekeying.copy_object, parameters)
+
+    async def copy(
+        self,
+        CopySource: Any,  # noqa: N803
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
+        SourceClient: AsyncS3EncryptionClient | None = None,  # noqa: N803
+    ) -> None:
+        """Open an object and seal it anew under this client's writing key."""
+        source = SourceClient or self
+        loop = asyncio.get_running_loop()
+        target = {**(ExtraArgs or {}), "Bucket": Bucket, "Key": Key}
+        await asyncio.to_thread(
+            rekeying.copy_between_keys,
+            Blocking(source.wrapped_s3_client, loop), Blocking(self.wrapped_s3_client, loop), self.config,
+            CopySource, target, reading=source.config,
+        )  # fmt: skip
+
+    async def reencrypt_instruction_file(
+        self, keyring: Keyring, *, instruction_file_suffix: str | None = None, **parameters: Any
+    ) -> None:
+        """Wrap the object's data key with `keyring` in its instruction file; the object is not touched."""
+        await self._beside(rekeying.rewrap_instruction_file, parameters, keyring, suffix=instruction_file_suffix)
+
+    async def create_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
+        """As boto3; the parts must be uploaded in order by this client."""
+        return await asyncio.to_thread(self._uploads().create, parameters)
+
+    async def upload_part(self, **parameters: Any) -> dict[str, Any]:
+        """As boto3; IsLastPart=True ends the object with this part, otherwise completing does."""
+        return await asyncio.to_thread(self._uploads().upload_part, parameters)
+
+    async def complete_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(self._uploads().complete, parameters)
+
+    async def abort_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(self._uploads().abort, parameters)
+
+    async def generate_presigned_url(self, ClientMethod: str, **parameters: Any) -> str:  # noqa: N803
+        """As boto3, of what carries no plaintext."""
+        refuse_presigned(ClientMethod)
+        url: str = await self.wrapped_s3_client.generate_presigned_url(ClientMethod, **parameters)
+        return url
+
+    async def get_presigned(
+        self, url: str, *, instruction_file_url: str | None = None, EncryptionContext: Mapping[str, str] | None = None  # noqa: N803
+    ) -> dict[str, Any]:
+        """Fetch a presigned GET URL and open it."""
+        answer = await asyncio.to_thread(
+            presigned.read, self.config, url, instruction_file_url=instruction_file_url, context=EncryptionContext
+        )
+        source = answer["Body"]
+        return answer | {"Body": AsyncDecryptedBody(_read_in_threads(source), source.close)}
+
+    def _uploads(self) -> LowLevelMultipart:
+        if self._multipart is None:
+            blocking = Blocking(self.wrapped_s3_client, asyncio.get_running_loop())
+            self._multipart = LowLevelMultipart(blocking, self.config)
+        return self._multipart
+
+    async def _beside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        return await in_thread(self.wrapped_s3_client, work, self.config, *arguments, **named)
+
+
+class AsyncS3EncryptionClient(_Beside):
     """As `S3EncryptionClient`, over a client of aiobotocore."""
 
     def __init__(self, client: Any, config: S3EncryptionClientConfig) -> None:
@@ -184,98 +284,6 @@ class AsyncS3EncryptionClient:
         envelope = await self._envelope(parameters, own, answer.get("Metadata") or {})
         return of_plaintext(answer, envelope, answer["ContentLength"])
 
-    async def delete_object(self, **parameters: Any) -> dict[str, Any]:
-        own = take_own(self.config, parameters)
-        answer: dict[str, Any] = await self.wrapped_s3_client.delete_object(**parameters)
-        if not self.config.instruction_file_config.disable_delete_object and "VersionId" not in parameters:
-            beside = for_instruction_file(self.wrapped_s3_client, "DeleteObject", parameters, own.suffix)
-            await self.wrapped_s3_client.delete_object(**beside)
-        return answer
-
-    async def delete_objects(self, **parameters: Any) -> dict[str, Any]:
-        return await self._beside(deleting.delete_objects, parameters)
-
-    async def list_objects_v2(self, **parameters: Any) -> dict[str, Any]:
-        """ListObjectsV2 with lengths of plaintext."""
-        answer = await self.wrapped_s3_client.list_objects_v2(**parameters)
-        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
-
-    async def list_objects(self, **parameters: Any) -> dict[str, Any]:
-        """ListObjects with lengths of plaintext."""
-        answer = await self.wrapped_s3_client.list_objects(**parameters)
-        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
-
-    def get_paginator(self, operation_name: str) -> Any:
-        pages = self.wrapped_s3_client.get_paginator(operation_name)
-        return _AsyncPaginator(self, pages) if operation_name in LISTS else pages
-
-    async def copy_object(self, **parameters: Any) -> dict[str, Any]:
-        """CopyObject on the server, under the same key; `copy` re-encrypts."""
-        return await self._beside(rekeying.copy_object, parameters)
-
-    async def copy(
-        self,
-        CopySource: Any,  # noqa: N803
-        Bucket: str,  # noqa: N803
-        Key: str,  # noqa: N803
-        ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
-        SourceClient: AsyncS3EncryptionClient | None = None,  # noqa: N803
-    ) -> None:
-        """Open an object and seal it anew under this client's writing key."""
-        source = SourceClient or self
-        loop = asyncio.get_running_loop()
-        target = {**(ExtraArgs or {}), "Bucket": Bucket, "Key": Key}
-        await asyncio.to_thread(
-            rekeying.copy_between_keys,
-            Blocking(source.wrapped_s3_client, loop), Blocking(self.wrapped_s3_client, loop), self.config,
-            CopySource, target, reading=source.config,
-        )  # fmt: skip
-
-    async def reencrypt_instruction_file(
-        self, keyring: Keyring, *, instruction_file_suffix: str | None = None, **parameters: Any
-    ) -> None:
-        """Wrap the object's data key with `keyring` in its instruction file; the object is not touched."""
-        await self._beside(rekeying.rewrap_instruction_file, parameters, keyring, suffix=instruction_file_suffix)
-
-    async def create_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
-        """As boto3; the parts must be uploaded in order by this client."""
-        return await asyncio.to_thread(self._uploads().create, parameters)
-
-    async def upload_part(self, **parameters: Any) -> dict[str, Any]:
-        """As boto3; IsLastPart=True ends the object with this part, otherwise completing does."""
-        return await asyncio.to_thread(self._uploads().upload_part, parameters)
-
-    async def complete_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(self._uploads().complete, parameters)
-
-    async def abort_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(self._uploads().abort, parameters)
-
-    async def generate_presigned_url(self, ClientMethod: str, **parameters: Any) -> str:  # noqa: N803
-        """As boto3, of what carries no plaintext."""
-        refuse_presigned(ClientMethod)
-        url: str = await self.wrapped_s3_client.generate_presigned_url(ClientMethod, **parameters)
-        return url
-
-    async def get_presigned(
-        self, url: str, *, instruction_file_url: str | None = None, EncryptionContext: Mapping[str, str] | None = None  # noqa: N803
-    ) -> dict[str, Any]:
-        """Fetch a presigned GET URL and open it."""
-        answer = await asyncio.to_thread(
-            presigned.read, self.config, url, instruction_file_url=instruction_file_url, context=EncryptionContext
-        )
-        source = answer["Body"]
-        return answer | {"Body": AsyncDecryptedBody(_read_in_threads(source), source.close)}
-
-    def _uploads(self) -> LowLevelMultipart:
-        if self._multipart is None:
-            blocking = Blocking(self.wrapped_s3_client, asyncio.get_running_loop())
-            self._multipart = LowLevelMultipart(blocking, self.config)
-        return self._multipart
-
-    async def _beside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        return await in_thread(self.wrapped_s3_client, work, self.config, *arguments, **named)
-
     async def get_object(self, **parameters: Any) -> dict[str, Any]:
         own = take_own(self.config, parameters)
         if "PartNumber" in parameters:
@@ -360,7 +368,7 @@ class AsyncS3EncryptionClient:
 class _AsyncPaginator:
     """aiobotocore's paginator of a list, its pages turned."""
 
-    def __init__(self, client: AsyncS3EncryptionClient, pages: Any) -> None:
+    def __init__(self, client: _Beside, pages: Any) -> None:
         self._client = client
         self._pages = pages
 
