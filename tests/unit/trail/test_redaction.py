@@ -12,7 +12,7 @@ from botocore.loaders import Loader
 from s3al.trail.redaction import SECRET, recorded
 from s3al.wire.operations import ALLOWED
 
-# Sensitive in the models, and recorded by CloudTrail all the same: a use is traced to its key by it, and it is no secret.
+# Sensitive in the models, and recorded by CloudTrail all the same: a use is traced to its key by it, no secret shows.
 RECORDED = {"AccessKeyId"}
 
 
