@@ -25,7 +25,6 @@ from s3al.store.database import Rows
 from s3al.store.identities import OidcProviderRow
 
 MAX_CLIENT_IDS: Final = 100
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def _on_provider(action: str) -> Checks[Iam]:
@@ -42,10 +41,9 @@ def _arn(call: Call) -> str:
 
 
 def _checked_url(url: str) -> str:
-    """Raises InvalidInput. Plain HTTP is taken from this machine alone."""
+    """Raises InvalidInput: keys of a provider are fetched over TLS alone."""
     parts = urlsplit(url)
-    is_loopback = parts.scheme == "http" and parts.hostname in _LOOPBACK
-    if (parts.scheme != "https" and not is_loopback) or not parts.hostname or parts.query or parts.fragment:
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
         raise RequestError("InvalidInput", "Invalid Open ID Connect Provider URL")
     return url.rstrip("/")
 
