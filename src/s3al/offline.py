@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 from s3al.app import open_database, open_keys
 from s3al.config import ServeConfig
-from s3al.crypto.stream import sealed_bytes
 from s3al.errors import ConfigError, IntegrityError
 from s3al.iam.accounts import AccessKey, new_access_key, replace_root_key
 from s3al.kms.service_key import ServiceKeys
+from s3al.s3 import sse
 from s3al.s3.records import PublicRecord, Records, Stream
-from s3al.s3.sse import DSSE_KMS
+from s3al.s3.streams import stored_bytes
 from s3al.service.clock import wall_ms
 from s3al.store import accounts, catalog
 from s3al.store.accounts import AccountRow
@@ -116,7 +116,7 @@ def _check_version(
         record = records.open_public(row.bucket_id, row.object_key, row)
         records.open_tags(row)
         for stream in _streams(rows, records, row, record):
-            expected[row.object_id, stream.stream_id] = _stored_bytes(stream, record.envelope.mode)
+            expected[row.object_id, stream.stream_id] = stored_bytes(stream, sse.layers_of(record.envelope.mode))
     except IntegrityError:
         report.damage.append(Finding(_UNREADABLE, row.object_id.hex()))
 
@@ -137,14 +137,9 @@ def _check_upload(
         mode = records.open_upload(upload).envelope.mode
         for part in catalog.list_parts(rows, upload.upload_id):
             stream = records.open_part(upload, part).stream
-            expected[upload.object_id, stream.stream_id] = _stored_bytes(stream, mode)
+            expected[upload.object_id, stream.stream_id] = stored_bytes(stream, sse.layers_of(mode))
     except IntegrityError:
         report.damage.append(Finding(_UNREADABLE, upload.object_id.hex()))
-
-
-def _stored_bytes(stream: Stream, mode: str) -> int:
-    size = sealed_bytes(stream.size_bytes, stream.segment_bytes)
-    return sealed_bytes(size, stream.segment_bytes) if mode == DSSE_KMS else size
 
 
 def _versions(rows: Rows) -> Iterator[VersionRow]:

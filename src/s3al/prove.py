@@ -24,7 +24,6 @@ from s3al.auth.principal import ANONYMOUS
 from s3al.config import ServeConfig
 from s3al.crypto.keys import parse_kms_blob
 from s3al.crypto.randomness import looks_random
-from s3al.crypto.stream import sealed_bytes
 from s3al.errors import ConfigError, IntegrityError, RequestError, StoreError
 from s3al.kms.envelope import open_sealed
 from s3al.kms.materials import Materials
@@ -36,7 +35,7 @@ from s3al.s3.objects import located
 from s3al.s3.ports import S3, KmsKeys
 from s3al.s3.records import Envelope, Records
 from s3al.s3.state import BucketState, BucketStates
-from s3al.s3.streams import ObjectReader, StreamAt, spans_for
+from s3al.s3.streams import ObjectReader, StreamAt, spans_for, stored_bytes
 from s3al.service.clock import wall_ms
 from s3al.service.operation import Call
 from s3al.store import catalog, keystore
@@ -263,9 +262,10 @@ def _upload_target(rows: Rows, s3: S3, bucket: BucketRow, upload: UploadRow) -> 
 
 def _prove_target(database: SqliteDatabase, s3: S3, target: _Target) -> tuple[list[Seen], int, int]:
     """Findings, bytes authenticated, and bytes that no key of this store opens."""
-    size = sum(sealed_bytes(at.stream.size_bytes, at.stream.segment_bytes) for at in target.streams)
+    layers = sse.layers_of(target.envelope.mode)
+    size = sum(stored_bytes(at.stream, layers) for at in target.streams)
     if target.envelope.mode == sse.SSE_C:
-        return [], 0, size
+        return _prove_lengths(s3, target), 0, size
     call = Call("s3", "Prove", {}, ANONYMOUS, "", wall_ms(), s3.region)
     try:
         keys = database.read_now(
@@ -276,12 +276,30 @@ def _prove_target(database: SqliteDatabase, s3: S3, target: _Target) -> tuple[li
             for _ in reader.groups(spans_for([at], 0, at.stream.size_bytes)):
                 pass
     except KeyGoneError:
-        return [], 0, size
+        return _prove_lengths(s3, target), 0, size
     except (IntegrityError, StoreError):
         if _is_gone(database, target):
             return [], 0, 0
         return [Seen("record-altered", _where(target))], 0, 0
     return [], size, 0
+
+
+def _prove_lengths(s3: S3, target: _Target) -> list[Seen]:
+    """All that can be said of what no key here opens."""
+    layers = sse.layers_of(target.envelope.mode)
+    found = []
+    for at in target.streams:
+        if at.blob_name is None:
+            size = len(at.sealed_body or b"")
+        else:
+            try:
+                with s3.blobs.open(at.blob_name) as blob:
+                    size = blob.size_bytes
+            except IntegrityError:
+                continue  # it is missing, and the rows will say so
+        if size != stored_bytes(at.stream, layers):
+            found.append(Seen("blob-size", at.blob_name or target.place.object_id.hex()))
+    return found
 
 
 def _where(target: _Target) -> str:

@@ -43,6 +43,11 @@ _WRAP_RANDOM_BYTES = 28
 _INTERMEDIATE_LABEL = b"s3al intermediate key v1"
 
 
+def layers_of(mode: str) -> int:
+    """How many times a stream is sealed."""
+    return 2 if mode == DSSE_KMS else 1
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerKey:
     """An SSE-C key for the length of one request. md5: base64, as the client sent it and as it is echoed."""

@@ -281,6 +281,14 @@ class OpenedStream:
         return opened
 
 
+def stored_bytes(stream: Stream, layers: int) -> int:
+    """How long the sealed body of a stream is: each layer seals the one inside it."""
+    size = stream.size_bytes
+    for _ in range(layers):
+        size = sealed_bytes(size, stream.segment_bytes)
+    return size
+
+
 @dataclass(frozen=True, slots=True)
 class StreamAt:
     """One stream of an object with where its sealed bytes lie."""
