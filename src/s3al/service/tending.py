@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
+from s3al.errors import StoreError
 from s3al.service.clock import Clock
 from s3al.service.in_flight import InFlight
 from s3al.store import catalog
@@ -54,13 +55,24 @@ class Tending:
         self._database, self._blobs, self._in_flight = database, blobs, in_flight
         self._clock, self._log, self._executor, self._jobs = clock, log, executor, jobs
         self._rest = rest
+        self._is_known = False  # until then garbage that this process leaves behind is found by `s3al check` alone
         self._kept_ms = 0  # the high water that this process has kept last
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """A disk without room is no reason not to read: the process then makes itself known when there is some."""
+        try:
+            await self._begin()
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            self._log.failure("tending", error)
+        self._task = asyncio.create_task(self._run())
+
+    async def _begin(self) -> None:
         incarnation, now_ms = self._blobs.incarnation, self._clock()
         await self._database.write(lambda rows: catalog.begin_incarnation(rows, incarnation, now_ms))
-        self._task = asyncio.create_task(self._run())
+        self._is_known = True
 
     async def stop(self) -> None:
         if self._task:
@@ -72,6 +84,8 @@ class Tending:
         rounds = 0
         while True:
             try:
+                if not self._is_known:
+                    await self._begin()
                 if rounds % _SWEEP_EVERY == 0:
                     await self.sweep()
                     await self._keep_clock()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from s3al.errors import StoreError
 from s3al.service import tending as module
 from s3al.store import catalog, garbage
 from support.house import House, open_house
@@ -111,3 +112,54 @@ def test_no_failure_of_a_job_ends_the_task(house: House, monkeypatch: pytest.Mon
 
 def test_the_clock_is_kept_in_the_store(house: House) -> None:
     assert int(house.workers[0].s3.db.read_now(lambda rows: catalog.get_meta(rows, "clock"))) > 1_700_000_000_000
+
+
+class Full:
+    """A database without room for anything more, until told."""
+
+    def __init__(self, *, retryable: bool = True) -> None:
+        self.retryable, self.is_full, self.written = retryable, True, 0
+
+    async def write(self, work: Any) -> None:
+        if self.is_full:
+            raise StoreError("there is no room", retryable=self.retryable)
+        self.written += 1
+
+
+class Ports:
+    """Blobs, clock and log of a process that only starts."""
+
+    incarnation = "0123456789abcdef"
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def __call__(self) -> int:
+        return 1
+
+    def failure(self, name: str, exc: BaseException, /) -> None:
+        self.failures.append(type(exc).__name__)
+
+
+def starting(database: Full, ports: Any) -> module.Tending:
+    return module.Tending(database, ports, ports, ports, log=ports, executor=ports)  # type: ignore[arg-type]
+
+
+def test_a_start_without_room_is_a_start_and_the_process_makes_itself_known_later() -> None:
+    database, ports = Full(), Ports()
+
+    async def run() -> None:
+        tending = starting(database, ports)
+        await tending.start()
+        assert ports.failures == ["StoreError"]
+        database.is_full = False
+        await asyncio.sleep(0)  # the task's first round
+        assert database.written == 1
+        await tending.stop()
+
+    asyncio.run(run())
+
+
+def test_a_start_on_a_store_that_does_not_work_is_none() -> None:
+    with pytest.raises(StoreError):
+        asyncio.run(starting(Full(retryable=False), Ports()).start())
