@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from s3al.iam.errors import IAM_ERRORS
 from s3al.s3.errors import S3_ERRORS
 
 _SOURCE = Path(__file__).parents[3] / "src" / "s3al"
@@ -28,7 +29,13 @@ def _raised_codes() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("room", _ROOMS)
 def test_every_code_that_is_raised_stands_in_the_catalogue(room: str) -> None:
-    unknown = [(where, code) for where, code in _raised_codes() if where.startswith(room) and code not in S3_ERRORS]
+    raised = [(where, code) for where, code in _raised_codes() if where.startswith(room)]
+    # Of our own API, whose table is that of identities too.
+    unknown = [
+        (where, code)
+        for where, code in raised
+        if code not in S3_ERRORS and not ("own.py" in where and code in IAM_ERRORS)
+    ]
     assert unknown == []
 
 

@@ -96,6 +96,7 @@ def test_no_failure_of_a_job_ends_the_task(house: House, monkeypatch: pytest.Mon
             log=worker.gateway.log, executor=worker.s3.executor, jobs=[job],
         )  # fmt: skip
         tending._clock = type("C", (), {"__call__": lambda _: 1, "persist": lambda _, rows: None})()  # type: ignore[assignment]
+        tending._is_known = True
         task = asyncio.create_task(tending._run())
         while len(rounds) < 2:
             await asyncio.sleep(0.01)
