@@ -14,6 +14,8 @@ NAMES = string.ascii_lowercase + string.digits
 XML_TEXT = st.characters(exclude_categories=["Cs", "Cc", "Cn"], include_characters="\t\n")
 MOMENTS = st.integers(min_value=0, max_value=4_000_000_000).map(lambda number: datetime.fromtimestamp(number, UTC))
 
+PATHS = st.sampled_from(["/", "/team/", "/a/b/"])
+
 # Shapes whose patterns and lengths a generic generator would hardly ever meet.
 SPECIAL = {
     "AccountIdType": st.text("0123456789", min_size=12, max_size=12),
@@ -29,6 +31,9 @@ SPECIAL = {
     "XksProxyUriPathType": st.just("/kms/xks/v1"),
     "XksProxyVpcEndpointServiceNameType": st.just("com.amazonaws.vpce.us-east-1.vpce-svc-0123456789"),
     "NonEmptyKmsKeyArnString": st.just("arn:aws:kms:us-east-1:111122223333:key/1234"),
+    **dict.fromkeys(("pathType", "policyPathType", "pathPrefixType", "policyPathPrefixType"), PATHS),
+    "policyVersionIdType": st.sampled_from(["v1", "v12"]),
+    "tokenCodeType": st.text("0123456789", min_size=6, max_size=6),
 }
 
 
