@@ -32,6 +32,9 @@ SPECIAL = {
     "XksProxyVpcEndpointServiceNameType": st.just("com.amazonaws.vpce.us-east-1.vpce-svc-0123456789"),
     "NonEmptyKmsKeyArnString": st.just("arn:aws:kms:us-east-1:111122223333:key/1234"),
     **dict.fromkeys(("pathType", "policyPathType", "pathPrefixType", "policyPathPrefixType"), PATHS),
+    # The query protocol has no way to say a structure without members.
+    "PolicyDescriptorType": st.just({"arn": "arn:aws:iam::111122223333:policy/one"}),
+    "ProvidedContext": st.just({"ProviderArn": "arn:aws:iam::111122223333:thing/one"}),
     "policyVersionIdType": st.sampled_from(["v1", "v12"]),
     "tokenCodeType": st.text("0123456789", min_size=6, max_size=6),
 }
