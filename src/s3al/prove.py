@@ -298,13 +298,17 @@ def _prove_lengths(s3: S3, target: _Target) -> list[Seen]:
             except IntegrityError:
                 continue  # it is missing, and the rows will say so
         if size != stored_bytes(at.stream, layers):
-            found.append(Seen("blob-size", at.blob_name or target.place.object_id.hex()))
+            found.append(Seen("blob-size", _path_of(at.blob_name) if at.blob_name else target.place.object_id.hex()))
     return found
 
 
 def _where(target: _Target) -> str:
     names = [at.blob_name for at in target.streams if at.blob_name]
-    return f"blobs/{names[0][:16]}/{names[0][17:19]}/{names[0][17:]}" if names else target.place.object_id.hex()
+    return _path_of(names[0]) if names else target.place.object_id.hex()
+
+
+def _path_of(blob_name: str) -> str:
+    return f"blobs/{blob_name[:16]}/{blob_name[17:19]}/{blob_name[17:]}"
 
 
 def _is_gone(database: SqliteDatabase, target: _Target) -> bool:
