@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any, Final
 
 from s3al.advice.documents import Documents, Place, documents_for
-from s3al.advice.options import CLIENT_KMS, CLIENT_OWN_KEY, DSSE_KMS, SSE_C, SSE_KMS, SSE_S3
+from s3al.advice.options import CLIENT_KMS, CLIENT_OWN_KEY, DSSE_KMS, ENVELOPE_MARKS, SSE_C, SSE_KMS, SSE_S3
 from s3al.errors import ConfigError
 
 _MODES: Final[Mapping[str, str]] = {SSE_S3: "AES256", SSE_KMS: "aws:kms", DSSE_KMS: "aws:kms:dsse"}
@@ -154,8 +154,7 @@ def _other_objects(clients: Clients, option_id: str, place: Place) -> Iterator[s
 def _otherwise(option_id: str, place: Place, head: Mapping[str, Any]) -> str | None:
     if option_id in (CLIENT_KMS, CLIENT_OWN_KEY):
         names = {name.lower() for name in head.get("Metadata", {})}
-        marks = {"x-amz-key", "x-amz-key-v2", "x-amz-i", "s3al-id"}
-        if names & marks:
+        if names & ENVELOPE_MARKS:
             return None
         return "has no client's envelope on it: `s3al cse scan` tells plaintext from instruction files"
     mode = head.get("ServerSideEncryption")

@@ -1,6 +1,6 @@
 """A client of our own API, for commands: finds endpoint, region and credentials as the AWS CLI does.
 
-What lives here: one signed call. What does not: what the operations mean (iam.admin), printing (cli).
+What lives here: signed calls. What does not: what the operations mean (iam.admin), printing (cli).
 
 botocore is imported at the first call, so that `s3al --help` starts without it.
 """
@@ -31,37 +31,60 @@ class Connection:
     ca_bundle: str | None = None
 
 
-def call(connection: Connection, operation: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Raises ConfigError without credentials or a server, S3alError with what the server answered
-    otherwise."""
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.exceptions import BotoCoreError, HTTPClientError, NoCredentialsError
-    from botocore.exceptions import ConnectionError as NoConnection
-    from botocore.httpsession import URLLib3Session
-    from botocore.session import Session
+class OwnApi:
+    """Calls over one kept connection, for commands that ask page after page."""
 
-    try:
-        session = Session(profile=connection.profile)
-        credentials = session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        region = connection.region or session.get_config_variable("region") or "us-east-1"
-        endpoint = connection.endpoint_url or _endpoint(session)
-        verify = connection.ca_bundle or session.get_config_variable("ca_bundle") or True
+    def __init__(self, connection: Connection) -> None:
+        """Raises ConfigError without credentials."""
+        from botocore.exceptions import BotoCoreError, NoCredentialsError
+        from botocore.httpsession import URLLib3Session
+        from botocore.session import Session
+
+        try:
+            session = Session(profile=connection.profile)
+            self._credentials = session.get_credentials()
+            if self._credentials is None:
+                raise NoCredentialsError
+            self._region = connection.region or session.get_config_variable("region") or "us-east-1"
+            self.endpoint = connection.endpoint_url or _endpoint(session)
+            verify = connection.ca_bundle or session.get_config_variable("ca_bundle") or True
+        except BotoCoreError as error:
+            raise _unusable(error) from error
+        self._http = URLLib3Session(verify=verify)
+
+    def call(self, operation: str, document: dict[str, Any]) -> dict[str, Any]:
+        """Raises ConfigError without a server, S3alError with what the server answered otherwise."""
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError, HTTPClientError
+        from botocore.exceptions import ConnectionError as NoConnection
+
         request = AWSRequest(
             method="POST",
-            url=f"{endpoint.rstrip('/')}/_s3al/v1/{operation}",
+            url=f"{self.endpoint.rstrip('/')}/_s3al/v1/{operation}",
             data=json.dumps(document),
             headers={"Content-Type": "application/json"},
         )
-        SigV4Auth(credentials.get_frozen_credentials(), SERVICE, region).add_auth(request)
-        response = URLLib3Session(verify=verify).send(request.prepare())
-    except (HTTPClientError, NoConnection) as error:
-        raise ConfigError(f"no server answers at {endpoint}", advice="name it with --endpoint-url") from error
-    except BotoCoreError as error:
-        raise ConfigError(str(error), advice="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile") from error
-    return _answer(response.status_code, response.content)
+        try:
+            SigV4Auth(self._credentials.get_frozen_credentials(), SERVICE, self._region).add_auth(request)
+            response = self._http.send(request.prepare())
+        except (HTTPClientError, NoConnection) as error:
+            raise ConfigError(
+                f"no server answers at {self.endpoint}", advice="name it with --endpoint-url"
+            ) from error
+        except BotoCoreError as error:
+            raise _unusable(error) from error
+        return _answer(response.status_code, response.content)
+
+
+def call(connection: Connection, operation: str, document: dict[str, Any]) -> dict[str, Any]:
+    """One call. Raises ConfigError without credentials or a server, S3alError with what the server answered
+    otherwise."""
+    return OwnApi(connection).call(operation, document)
+
+
+def _unusable(error: Exception) -> ConfigError:
+    return ConfigError(str(error), advice="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile")
 
 
 def _endpoint(session: Session) -> str:

@@ -44,3 +44,6 @@ OPTIONS: Final[Mapping[str, Option]] = {
 
 SERVER_SIDE: Final = (SSE_S3, SSE_KMS, DSSE_KMS, SSE_C)
 CLIENT_SIDE: Final = (CLIENT_KMS, CLIENT_OWN_KEY, CLIENT_S3_MANAGED)
+
+# Names of metadata that a client's envelope leaves on an object: S3 Encryption Client V1, V2, V3, and streams of s3al.
+ENVELOPE_MARKS: Final = frozenset({"x-amz-key", "x-amz-key-v2", "x-amz-i", "s3al-id"})

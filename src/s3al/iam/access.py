@@ -128,12 +128,4 @@ def account_of(arn: str) -> str:
 
 async def read(authorized: Authorized, call: Call, iam: Iam, reader: Callable[[Rows], T]) -> T:
     """Run `reader` on one snapshot, authorized as of that snapshot."""
-
-    def snapshot(rows: Rows) -> T:
-        if catalog.change_counter(rows) != authorized.stamp:
-            if call.reauthorize is None:
-                raise RuntimeError("a call that reads identities needs reauthorize")
-            call.reauthorize(rows)
-        return reader(rows)
-
-    return await iam.db.read(snapshot)
+    return await call.read(iam.db, authorized, reader)

@@ -123,15 +123,7 @@ def authorize(rows: Rows, call: Call, kms: Kms) -> Authorized:
 
 async def read(authorized: Authorized, call: Call, kms: Kms, reader: Callable[[Rows], T]) -> T:
     """Run `reader` on one snapshot, authorized as of that snapshot: an alias may point elsewhere by now."""
-
-    def snapshot(rows: Rows) -> T:
-        if change_counter(rows) != authorized.stamp:
-            if call.reauthorize is None:
-                raise RuntimeError("a call that reads keys needs reauthorize")
-            call.reauthorize(rows)
-        return reader(rows)
-
-    return await kms.db.read(snapshot)
+    return await call.read(kms.db, authorized, reader)
 
 
 def hidden_key() -> AccessError:

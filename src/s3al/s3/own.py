@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from s3al.advice.options import ENVELOPE_MARKS
 from s3al.auth.authorized import Authorized
 from s3al.crypto.keys import parse_kms_blob
 from s3al.errors import AccessError, IntegrityError, RequestError
@@ -25,12 +26,12 @@ from s3al.s3.state import BucketState
 from s3al.service.operation import Call, Check, Operations, Params, Reply
 from s3al.service.own import text
 from s3al.store import catalog
-from s3al.store.catalog import VersionRow
+from s3al.store.catalog import ListedRow, VersionRow
 from s3al.store.database import Rows
 
 OPERATIONS: Operations[S3] = Operations()
 
-_INVENTORY_PAGE: Final = 500
+_INVENTORY_PAGE: Final = 1000
 _REWRAP_PAGE: Final = 50
 _Marker = tuple[bytes, str | None]
 
@@ -44,30 +45,31 @@ def _on_own_bucket(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
 
 @OPERATIONS.operation("GetInventory", checks=_on_own_bucket)
 async def get_inventory(authorized: Authorized, call: Call, s3: S3) -> Reply:
-    """Parameters: bucket, marker. Answers: versions (key, version_id, current, size_bytes, mode, kms_key, material_id,
-    bucket_key, shows_md5), and next, to be given as marker."""
+    """Parameters: bucket, marker. Answers: versions (key, version_id, current, size_bytes, last_modified_ms, mode,
+    kms_key, material_id, bucket_key, client_side, shows_md5), and next, to be given as marker."""
 
     def read(rows: Rows) -> Params:
         state = s3.buckets.get(rows, call.params["bucket"])
         found, following = _page(rows, s3, state, call.params, _INVENTORY_PAGE)
         return {"versions": [_described(row, record) for row, record in found]} | following
 
-    return Reply(await s3.db.read(read))
+    return Reply(await call.read(s3.db, authorized, read))
 
 
-def _described(row: VersionRow, record: PublicRecord) -> Params:
+def _described(row: ListedRow, record: PublicRecord) -> Params:
     envelope = record.envelope
     material_id = _material_of(envelope) if envelope.kms_key_arn else envelope.material_id
     return {
         "key": row.object_key.decode("utf-8", "replace"),
         "version_id": row.version_id,
-        "current": bool(row.is_current),
+        "current": row.is_current,
         "size_bytes": record.size_bytes,
         "last_modified_ms": row.last_modified,
         "mode": envelope.mode,
         "kms_key": envelope.kms_key_arn or None,
         "material_id": material_id.hex() or None,
         "bucket_key": envelope.bucket_key_enabled,
+        "client_side": not ENVELOPE_MARKS.isdisjoint(record.metadata),
         # UpdateObjectEncryption keeps the ETag, which then still tells the MD5 of the plaintext.
         "shows_md5": envelope.mode != sse.SSE_S3 and "-" not in record.etag,
     }
@@ -94,7 +96,7 @@ async def rewrap_objects(authorized: Authorized, call: Call, s3: S3) -> Reply:
     def prepare(rows: Rows) -> _Rewrapped:
         return _prepare(rows, s3, call, kms_key=kms_key, dry_run=dry_run)
 
-    page = await s3.db.read(prepare)
+    page = await call.read(s3.db, authorized, prepare)
 
     def write(rows: Rows) -> int:
         return sum(
@@ -124,12 +126,15 @@ def _prepare(rows: Rows, s3: S3, call: Call, *, kms_key: str, dry_run: bool) -> 
     current = parse_kms_blob(newest.blob).material_id
     page = _Rewrapped(current=current.hex())
     found, page.following = _page(rows, s3, state, call.params, _REWRAP_PAGE)
-    for row, record in found:
+    for listed, record in found:
         if record.envelope.kms_key_arn != newest.key_arn:
             continue
         material_id = _material_of(record.envelope)
         page.materials[material_id.hex()] += 1
-        if material_id != current and not dry_run:
+        if material_id == current or dry_run:
+            continue
+        row = catalog.find_version(rows, state.row.bucket_id, listed.object_key, listed.version_id)
+        if row is not None:
             page.rows.append(row)
             page.sealed.append(_resealed(rows, s3, call, state, (row, record)))
     return page
@@ -161,27 +166,22 @@ def _material_of(envelope: Envelope) -> bytes:
 
 def _page(
     rows: Rows, s3: S3, state: BucketState, params: Params, versions: int
-) -> tuple[list[tuple[VersionRow, PublicRecord]], Params]:
+) -> tuple[list[tuple[ListedRow, PublicRecord]], Params]:
     """Versions that have content, with their records; and `next` if there is more."""
-    marker = _marker(params.get("marker"))
-    page = catalog.list_versions_page(
-        rows, state.row.bucket_id, prefix=b"", delimiter=b"", marker=marker, max_keys=versions
-    )
-    found = list(_opened(rows, s3, state, [(listed.object_key, listed.version_id) for listed in page.rows]))
+    bucket_id, marker = state.row.bucket_id, _marker(params.get("marker"))
+    page = catalog.list_versions_page(rows, bucket_id, prefix=b"", delimiter=b"", marker=marker, max_keys=versions)
+    found = list(_opened(s3, bucket_id, page.rows))
     if page.next is None:
         return found, {}
     return found, {"next": [page.next[0].hex(), page.next[1]]}
 
 
-def _opened(
-    rows: Rows, s3: S3, state: BucketState, names: list[tuple[bytes, str]]
-) -> Iterator[tuple[VersionRow, PublicRecord]]:
-    for object_key, version_id in names:
-        row = catalog.find_version(rows, state.row.bucket_id, object_key, version_id)
-        if row is None or row.is_delete_marker:
+def _opened(s3: S3, bucket_id: bytes, listed: list[ListedRow]) -> Iterator[tuple[ListedRow, PublicRecord]]:
+    for row in listed:
+        if row.is_delete_marker:
             continue
         try:
-            yield row, s3.records.open_public(row.bucket_id, row.object_key, row)
+            yield row, s3.records.open_public(bucket_id, row.object_key, row)
         except IntegrityError:
             continue  # `s3al prove` names it; a page of an inventory does not end for it
 

@@ -159,7 +159,7 @@ class Records:
         place = public_record_associated_data(self._store_id, bucket_id, object_key, version_id, object_id)
         return self._seal(bucket_id, _encode(_public_to_json(record)), place)
 
-    def open_public(self, bucket_id: bytes, object_key: bytes, row: VersionRow) -> PublicRecord:
+    def open_public(self, bucket_id: bytes, object_key: bytes, row: Listed) -> PublicRecord:
         place = public_record_associated_data(self._store_id, bucket_id, object_key, row.version_id, row.object_id)
         document = _decode(self._open(bucket_id, row.public_record, place))
         if _MARKER in document:

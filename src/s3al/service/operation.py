@@ -81,14 +81,21 @@ class Call:
     async def commit(self, database: Database, authorized: Authorized, write: Callable[[Rows], T]) -> T:
         """Run `write` in one durable transaction, authorized as of that transaction."""
 
-        def transaction(rows: Rows) -> T:
+        return await database.write(self._authorized(authorized, write))
+
+    async def read(self, database: Database, authorized: Authorized, look: Callable[[Rows], T]) -> T:
+        """Run `look` on one snapshot, authorized as of that snapshot."""
+        return await database.read(self._authorized(authorized, look))
+
+    def _authorized(self, authorized: Authorized, fn: Callable[[Rows], T]) -> Callable[[Rows], T]:
+        def asked_again(rows: Rows) -> T:
             if change_counter(rows) != authorized.stamp:
                 if self.reauthorize is None:
-                    raise RuntimeError("a call that commits needs reauthorize")
+                    raise RuntimeError("a call that reads or commits needs reauthorize")
                 self.reauthorize(rows)
-            return write(rows)
+            return fn(rows)
 
-        return await database.write(transaction)
+        return asked_again
 
 
 @dataclass(slots=True)
