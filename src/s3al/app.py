@@ -21,6 +21,8 @@ from botocore.loaders import Loader
 
 from s3al.config import ServeConfig
 from s3al.errors import S3alError
+from s3al.explain.ports import Explaining
+from s3al.explain.service import OPERATIONS as EXPLAINING
 from s3al.first_steps import banner, store_credentials
 from s3al.iam import accounts as iam_accounts
 from s3al.iam import admin, sts
@@ -266,6 +268,8 @@ def _ledger(prepared: Prepared) -> Ledger:
 
 def _services(s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore) -> Mapping[str, Service[Any]]:
     own = bound(admin.OPERATIONS, iam) | bound(s3_own.OPERATIONS, s3) | bound(kms_own.OPERATIONS, key_store)
+    explaining = Explaining(s3.db, s3, kms, iam, s3.now_ms, s3.region, frozenset({*own, *EXPLAINING}))
+    own |= bound(EXPLAINING, explaining)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
         "kms": kms_service(kms),

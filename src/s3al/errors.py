@@ -61,4 +61,13 @@ class RequestError(S3alError):
 
 
 class AccessError(RequestError):
-    """The caller is known, or anonymous, and may not do this."""
+    """The caller is known, or anonymous, and may not do this.
+
+    weighed: what was asked and decided (an `auth.decision.Weighed`), for whoever may ask why; not shown with the error.
+    """
+
+    weighed: object | None = None
+
+    def with_weighed(self, weighed: object) -> Self:
+        self.weighed = weighed
+        return self

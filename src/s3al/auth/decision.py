@@ -1,7 +1,7 @@
 """What was asked of the policies, and what they answered.
 
-What lives here: `AccessRequest`, `Decision`, and the statement that decided. What does not: how it is
-decided (evaluate).
+What lives here: `AccessRequest`, `Decision`, both as `Weighed`, and the statement that decided. What does not: how
+it is decided (evaluate).
 
 Law: a decision names the statement that decided, or says in `reason` why none did.
 
@@ -51,15 +51,26 @@ class DecidedBy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """statement: None where no statement decided: nothing matched, or the root of the owning account asked."""
+    """statement: None where no statement decided: nothing matched, the root of the owning account asked, or a grant on
+    a KMS key allows: grant_id."""
 
     effect: Effect
     statement: DecidedBy | None = None
     reason: str = ""
+    grant_id: str | None = None
 
     @property
     def allows(self) -> bool:
         return self.effect == "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A question with its answer, before anybody words it. owner: the account that owns the resource."""
+
+    request: AccessRequest
+    decision: Decision
+    owner: str | None = None
 
 
 def refusal_message(request: AccessRequest, decision: Decision) -> str:

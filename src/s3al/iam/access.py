@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from s3al.auth.authorized import Authorized, grant
-from s3al.auth.decision import AccessRequest, Decision, refusal_message
+from s3al.auth.decision import AccessRequest, Decision, Weighed, refusal_message
 from s3al.auth.policy import Policy, PolicyKind
 from s3al.errors import AccessError, RequestError
 from s3al.iam.ports import Iam
@@ -69,13 +69,19 @@ def _refuse_session_token(call: Call) -> None:
 
 def _decide(rows: Rows, call: Call, check: Check, identity: Identity) -> Decision:
     """Raises AccessError unless allowed."""
+    weighed = weigh(rows, call, check, identity)
+    if not weighed.decision.allows:
+        message = refusal_message(weighed.request, weighed.decision)
+        raise AccessError("AccessDenied", message).with_weighed(weighed)
+    return weighed.decision
+
+
+def weigh(rows: Rows, call: Call, check: Check, identity: Identity) -> Weighed:
+    """The decision, whatever it is. Raises AccessError where a root asks for a role."""
     context = {**global_context(call), **check.context}
     request = AccessRequest(call.principal, check.action, check.resource, context)
     by_service = _BY_SERVICE.get(check.action.partition(":")[0], _decide_account)
-    decision = by_service(rows, request, identity)
-    if not decision.allows:
-        raise AccessError("AccessDenied", refusal_message(request, decision))
-    return decision
+    return Weighed(request, by_service(rows, request, identity), account_of(check.resource) or None)
 
 
 def _decide_account(rows: Rows, request: AccessRequest, identity: Identity) -> Decision:

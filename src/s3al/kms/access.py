@@ -1,6 +1,6 @@
 """Who may do this with that key: the checks operations declare, the condition keys, and the decision.
 
-What lives here: `on_key` and `on_account`, the kms condition keys, `authorize`, and `read`, which reads as of
+What lives here: `on_key` and `on_account`, the kms condition keys, `weigh`, `authorize`, and `read`, which reads as of
 what was authorized. What does not: the evaluation of policies (auth.evaluate), key states (states).
 
 Laws: nobody has a right that no policy and no grant gives, not even the account's root or the key's creator; a
@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from s3al.auth.authorized import Authorized, grant
-from s3al.auth.decision import AccessRequest, Decision, refusal_message
+from s3al.auth.decision import AccessRequest, Decision, Weighed, refusal_message
 from s3al.auth.policy import Policy, PolicyKind
 from s3al.auth.principal import Principal
 from s3al.errors import AccessError, RequestError
@@ -147,8 +147,6 @@ def _decide_check(rows: Rows, call: Call, check: Check, kms: Kms) -> Decision:
     key = _key_of_arn(rows, check.resource, call.now_ms)
     if key is None:
         raise RequestError("NotFoundException", f"Key '{check.resource}' does not exist")
-    if key.account_id != call.principal.account_id and call.operation not in CROSS_ACCOUNT:
-        raise foreign_refusal(call.principal.arn)
     question = Question(
         call.principal,
         check.action,
@@ -170,12 +168,32 @@ def _key_of_arn(rows: Rows, arn: str, now_ms: int) -> KeyRow | None:
 
 
 def decide(rows: Rows, question: Question, identity: Identity) -> Decision:
-    """Ask the key's policy and the caller's own, and the key's grants if no policy denies. Raises
-    AccessDeniedException unless one allows."""
+    """The decision that allows. Raises AccessDeniedException."""
+    weighed = weigh(rows, question, identity)
+    if weighed.decision.allows:
+        return weighed.decision
+    if question.principal.account_id != question.key.account_id:
+        raise foreign_refusal(question.principal.arn).with_weighed(weighed)
+    message = refusal_message(weighed.request, weighed.decision)
+    raise AccessError("AccessDeniedException", message).with_weighed(weighed)
+
+
+_OWN_ACCOUNT_ALONE = Decision(
+    "explicit-deny", reason="because this operation is for principals of the key's own account alone"
+)
+_OPERATION_OF: Mapping[str, str] = {"ReEncryptFrom": "ReEncrypt", "ReEncryptTo": "ReEncrypt"}
+
+
+def weigh(rows: Rows, question: Question, identity: Identity) -> Weighed:
+    """Ask the key's policy and the caller's own, and the key's grants if no policy denies."""
     context = {**question.context, "aws:ResourceAccount": question.key.account_id}
     if question.principal.account_id is not None:
         context["kms:CallerAccount"] = question.principal.account_id
     request = AccessRequest(question.principal, question.action, question.key.arn, context)
+    action = question.action.removeprefix("kms:")
+    foreign = question.principal.account_id != question.key.account_id
+    if foreign and _OPERATION_OF.get(action, action) not in CROSS_ACCOUNT:
+        return Weighed(request, _OWN_ACCOUNT_ALONE, question.key.account_id)
     decision = identity.evaluate(
         request,
         resource_policy=compiled(question.key.policy),
@@ -187,11 +205,7 @@ def decide(rows: Rows, question: Question, identity: Identity) -> Decision:
         decision = Decision("implicit-deny", reason="because no grant allows the kms:RetireGrant action")
     if decision.effect == "implicit-deny":
         decision = _by_grant(rows, question, request, identity) or decision
-    if decision.allows:
-        return decision
-    if question.principal.account_id != question.key.account_id:
-        raise foreign_refusal(question.principal.arn)
-    raise AccessError("AccessDeniedException", refusal_message(request, decision))
+    return Weighed(request, decision, question.key.account_id)
 
 
 def _by_grant(rows: Rows, question: Question, request: AccessRequest, identity: Identity) -> Decision | None:
@@ -207,15 +221,22 @@ def _by_grant(rows: Rows, question: Question, request: AccessRequest, identity: 
         return None
     through_role = question.principal.arn not in (found.grantee, found.retiring)
     narrower = identity.limited(request) if through_role and question.principal.kind != "root" else None
-    return narrower or Decision("allow", reason=f"by grant {found.grant_id}")
+    return narrower or Decision("allow", reason=f"by grant {found.grant_id}", grant_id=found.grant_id)
+
+
+def weigh_account(request: AccessRequest, identity: Identity) -> Weighed:
+    """An action with no key behind it: the caller's own account decides alone."""
+    account_id = request.principal.account_id
+    decision = identity.evaluate(request, resource_policy=None, resource_account=account_id, owner_allows=True)
+    return Weighed(request, decision, account_id)
 
 
 def _decide_account(request: AccessRequest, identity: Identity) -> Decision:
-    account_id = request.principal.account_id
-    decision = identity.evaluate(request, resource_policy=None, resource_account=account_id, owner_allows=True)
-    if not decision.allows:
-        raise AccessError("AccessDeniedException", refusal_message(request, decision))
-    return decision
+    weighed = weigh_account(request, identity)
+    if not weighed.decision.allows:
+        message = refusal_message(request, weighed.decision)
+        raise AccessError("AccessDeniedException", message).with_weighed(weighed)
+    return weighed.decision
 
 
 @lru_cache(maxsize=_CACHED_POLICIES)

@@ -157,20 +157,13 @@ class DataKeys:
         asker = replace(Asker.of(call), region=bucket.region)
         named = find_named_key(rows, kms_key or MANAGED_S3_ALIAS, asker, aliases=True)
         question = Question(
-            call.principal, f"kms:{operation}", named.row, self._context(rows, call, bucket, named, context)
+            call.principal, f"kms:{operation}", named.row, through_s3(rows, call, bucket.region, named, context)
         )
         decide(rows, question, self._kms.identities.of(rows, call.principal))
         state_after(operation, named.row, call.now_ms)
         require_usage(named.row.arn, named.row.key_usage, operation, ENCRYPT_DECRYPT)
         require_algorithm(named.row.key_spec, named.row.key_usage, SYMMETRIC)
         return named.row
-
-    def _context(
-        self, rows: Rows, call: Call, bucket: BucketRow, named: NamedKey, context: Mapping[str, str]
-    ) -> Context:
-        through = {"kms:ViaService": f"s3.{bucket.region}.amazonaws.com", "aws:ViaAWSService": "true"}
-        about = {"aws:RequestedRegion": bucket.region, "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
-        return global_context(call) | key_context(rows, named) | encryption_context(context) | through | about
 
     def _open(self, rows: Rows, key: KeyRow, blob: bytes, context: Mapping[str, str]) -> bytes:
         try:
@@ -189,3 +182,10 @@ class DataKeys:
         stamp = change_counter(rows)
         if stamp != self._stamp or max(len(self._sealing), len(self._opened)) >= _CACHED_BUCKET_KEYS:
             self._sealing, self._opened, self._stamp = {}, {}, stamp
+
+
+def through_s3(rows: Rows, call: Call, region: str, named: NamedKey, context: Mapping[str, str]) -> Context:
+    """The condition keys of a use of a key for S3. region: the bucket's. context: the encryption context."""
+    through = {"kms:ViaService": f"s3.{region}.amazonaws.com", "aws:ViaAWSService": "true"}
+    about = {"aws:RequestedRegion": region, "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
+    return global_context(call) | key_context(rows, named) | encryption_context(context) | through | about

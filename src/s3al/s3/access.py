@@ -1,7 +1,7 @@
 """Who may do this to that bucket or object: loads what decides, gathers the condition keys, asks the
 evaluator.
 
-What lives here: the `Checks` builders that operations declare, the S3 condition keys, `authorize`. What does
+What lives here: the `Checks` builders that operations declare, the S3 condition keys, `weigh`, `authorize`. What does
 not: the evaluation itself (auth.evaluate), the cached bucket (state), the caller's own policies (service.identities).
 
 Laws: an unknown bucket answers NoSuchBucket before any decision, as AWS does; nobody is allowed anything by
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from s3al.auth.authorized import Authorized, grant
-from s3al.auth.decision import AccessRequest, Decision
+from s3al.auth.decision import AccessRequest, Decision, Weighed
 from s3al.auth.principal import Principal
 from s3al.errors import AccessError
 from s3al.s3.ports import S3
@@ -87,13 +87,20 @@ def authorize_check(rows: Rows, call: Call, check: Check, s3: S3) -> Authorized:
 
 def decide(rows: Rows, call: Call, check: Check, s3: S3) -> Decision:
     """The decision that allows. Raises AccessError, or NoSuchBucket."""
+    weighed = weigh(rows, call, check, s3)
+    if not weighed.decision.allows:
+        raise _refused(weighed).with_weighed(weighed)
+    return weighed.decision
+
+
+def weigh(rows: Rows, call: Call, check: Check, s3: S3) -> Weighed:
+    """The decision, whatever it is. Raises NoSuchBucket, and AccessError for a bucket of another owner than expected or
+    a caller without an account where no bucket is named."""
     if check.resource == "*" or call.operation in _WITHOUT_BUCKET:
-        return _decide_in_account(rows, call, check, s3)
+        return _weigh_in_account(rows, call, check, s3)
     name = check.resource[len(_ARN) :].partition("/")[0]
     state = s3.buckets.get(rows, name)
     _check_expected_owner(call, state, source=name != call.params.get("Bucket"))
-    if state.policy_unreadable and not _is_owner(call.principal, state):
-        raise AccessError("AccessDenied")
     identity = s3.identities.of(rows, call.principal)
     asked = state.policy is not None or identity is not NO_POLICIES  # without a policy nobody asks for the context
     context = _context(call, check, state) if asked else {}
@@ -101,17 +108,14 @@ def decide(rows: Rows, call: Call, check: Check, s3: S3) -> Decision:
     decision = identity.evaluate(
         request, resource_policy=state.policy, resource_account=state.row.account_id, owner_allows=True
     )
-    if not decision.allows:
-        raise _refused(request, decision, same_account=call.principal.account_id == state.row.account_id)
-    _restrict_public(call.principal, state, decision)
-    return decision
+    return Weighed(request, _shut(call.principal, state, decision) or decision, state.row.account_id)
 
 
 # Operations on buckets that are not there, or on all of them.
 _WITHOUT_BUCKET = frozenset({"CreateBucket", "ListBuckets"})
 
 
-def _decide_in_account(rows: Rows, call: Call, check: Check, s3: S3) -> Decision:
+def _weigh_in_account(rows: Rows, call: Call, check: Check, s3: S3) -> Weighed:
     """What the caller's own account decides alone."""
     principal = call.principal
     if principal.account_id is None:
@@ -122,14 +126,13 @@ def _decide_in_account(rows: Rows, call: Call, check: Check, s3: S3) -> Decision
     decision = identity.evaluate(
         request, resource_policy=None, resource_account=principal.account_id, owner_allows=True
     )
-    if not decision.allows:
-        raise _refused(request, decision, same_account=True)
-    return decision
+    return Weighed(request, decision, principal.account_id)
 
 
-def _refused(request: AccessRequest, decision: Decision, *, same_account: bool) -> AccessError:
+def _refused(weighed: Weighed) -> AccessError:
     """The reason is told to callers of the bucket's own account alone."""
-    if not same_account:
+    request, decision = weighed.request, weighed.decision
+    if request.principal.account_id != weighed.owner:
         return AccessError("AccessDenied")
     on_all = request.resource in ("*", bucket_arn("*"))
     on = "" if on_all else f' on resource: "{request.resource}"'
@@ -152,13 +155,23 @@ def _is_owner(principal: Principal, state: BucketState) -> bool:
     return principal.kind == "root" and principal.account_id == state.row.account_id
 
 
-def _restrict_public(principal: Principal, state: BucketState, decision: Decision) -> None:
-    """RestrictPublicBuckets: a public policy then admits only the owner's account and AWS services."""
-    if not state.policy_is_public or principal.account_id == state.row.account_id or principal.kind == "service":
-        return
+_UNREADABLE = Decision("explicit-deny", reason="because the bucket policy that is stored cannot be read")
+_RESTRICTED = Decision(
+    "explicit-deny", reason="because the bucket's policy is public and its RestrictPublicBuckets setting is on"
+)
+
+
+def _shut(principal: Principal, state: BucketState, decision: Decision) -> Decision | None:
+    """What keeps callers out beside policies: one that nobody can read shuts out all but the owner's root; where
+    RestrictPublicBuckets is set, a public one admits the owner's account and AWS services alone."""
+    if state.policy_unreadable and not _is_owner(principal, state):
+        return _UNREADABLE
+    if not decision.allows or not state.policy_is_public:
+        return None
+    if principal.account_id == state.row.account_id or principal.kind == "service":
+        return None
     block = state.document("public_access_block") or {}
-    if block.get("RestrictPublicBuckets"):
-        raise AccessError("AccessDenied")
+    return _RESTRICTED if block.get("RestrictPublicBuckets") else None
 
 
 # Request parameter -> condition key; values as sent.

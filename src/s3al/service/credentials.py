@@ -13,15 +13,15 @@ expire follows from their token and the time of the request.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from s3al.auth.principal import Principal
 from s3al.errors import RequestError
 from s3al.service.session_tokens import ServerKey, SessionFacts, open_token
 from s3al.store import accounts, catalog, identities
-from s3al.store.accounts import AccessKeyRow
+from s3al.store.accounts import AccessKeyRow, AccountRow
 from s3al.store.database import Rows
+from s3al.store.identities import UserRow
 
 __all__ = ["Credential", "Credentials", "ServerKey", "key_mark", "require_unchanged", "seal_secret", "session_arn"]
 
@@ -105,31 +105,34 @@ def _key_principal(rows: Rows, row: AccessKeyRow) -> Principal:
     if account is None:
         raise _unknown(row.access_key_id)
     if row.principal_arn == f"arn:aws:iam::{row.account_id}:root":
-        return Principal(
-            kind="root",
-            account_id=row.account_id,
-            arn=row.principal_arn,
-            user_id=row.account_id,
-            canonical_id=account.canonical_id,
-            access_key_id=row.access_key_id,
-        )
-    user_id, tags = _user(rows, row.principal_arn, row.access_key_id)
+        return root_principal(account, row.access_key_id)
+    user = identities.find_user_by_arn(rows, row.principal_arn)
+    if user is None:
+        raise _unknown(row.access_key_id)
+    return user_principal(account, user, row.access_key_id)
+
+
+def root_principal(account: AccountRow, access_key_id: str | None = None) -> Principal:
     return Principal(
-        kind="user",
-        account_id=row.account_id,
-        arn=row.principal_arn,
-        user_id=user_id,
+        kind="root",
+        account_id=account.account_id,
+        arn=f"arn:aws:iam::{account.account_id}:root",
+        user_id=account.account_id,
         canonical_id=account.canonical_id,
-        access_key_id=row.access_key_id,
-        tags=tags,
+        access_key_id=access_key_id,
     )
 
 
-def _user(rows: Rows, arn: str, access_key_id: str) -> tuple[str, Mapping[str, str]]:
-    user = identities.find_user_by_arn(rows, arn)
-    if user is None:
-        raise _unknown(access_key_id)
-    return user.user_id, user.tags
+def user_principal(account: AccountRow, user: UserRow, access_key_id: str | None = None) -> Principal:
+    return Principal(
+        kind="user",
+        account_id=account.account_id,
+        arn=user.arn,
+        user_id=user.user_id,
+        canonical_id=account.canonical_id,
+        access_key_id=access_key_id,
+        tags=user.tags,
+    )
 
 
 def _session_principal(rows: Rows, facts: SessionFacts, access_key_id: str) -> Principal:
