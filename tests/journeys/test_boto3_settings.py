@@ -4,8 +4,10 @@ is set."""
 from __future__ import annotations
 
 import json
+import secrets
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 
 import pytest
 from botocore import UNSIGNED
@@ -89,6 +91,38 @@ def test_what_is_not_set_answers_as_on_aws(s3, bucket):
         s3.put_object(Bucket=bucket, Key="key", ACL="public-read")
     with refused("NotImplemented", 501):
         s3.put_bucket_accelerate_configuration(Bucket=bucket, AccelerateConfiguration={"Status": "Enabled"})
+
+
+def test_locked_versions_outlive_deletes_until_the_lock_gives_way(any_server, s3):
+    bucket, until = f"locked-{secrets.token_hex(6)}", datetime(2099, 1, 1, tzinfo=UTC)
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    default = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=default)
+    assert s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"] == default
+    with refused("InvalidBucketState", 409):
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    version = {"Bucket": bucket, "Key": "key", "VersionId": s3.put_object(Bucket=bucket, Key="key")["VersionId"]}
+    retention = {"Mode": "GOVERNANCE", "RetainUntilDate": until}
+    s3.put_object_retention(Retention=retention, **version)
+    assert s3.get_object_retention(**version)["Retention"] == retention
+    s3.put_object_legal_hold(LegalHold={"Status": "ON"}, **version)
+    with refused("MalformedXML", 400):
+        s3.put_object_legal_hold(LegalHold={"Status": "on"}, **version)
+    with refused("MalformedXML", 400):
+        s3.put_object_retention(Retention={"Mode": "governance", "RetainUntilDate": until}, **version)
+    shown = s3.head_object(**version)
+    assert (shown["ObjectLockMode"], shown["ObjectLockRetainUntilDate"]) == ("GOVERNANCE", until)
+    assert shown["ObjectLockLegalHoldStatus"] == "ON"
+    s3.delete_object(Bucket=bucket, Key="key")
+    with refused("AccessDenied", 403):
+        s3.delete_object(BypassGovernanceRetention=True, **version)
+    s3.put_object_legal_hold(LegalHold={"Status": "OFF"}, **version)
+    named = {"Objects": [{"Key": "key", "VersionId": version["VersionId"]}]}
+    assert s3.delete_objects(Bucket=bucket, Delete=named)["Errors"][0]["Code"] == "AccessDenied"
+    assert s3.get_object(**version)["Body"].read() == b""
+    assert "Errors" not in s3.delete_objects(Bucket=bucket, Delete=named, BypassGovernanceRetention=True)
+    with refused("InvalidArgument", 400):
+        s3.put_object(Bucket=bucket, Key="key", ObjectLockMode="COMPLIANCE")
 
 
 def test_a_public_bucket_takes_lifting_the_block_and_a_policy(any_server, s3, bucket):

@@ -20,6 +20,7 @@ from s3al.auth.authorized import Authorized, grant
 from s3al.auth.decision import AccessRequest, Decision, Weighed
 from s3al.auth.principal import Principal
 from s3al.errors import AccessError
+from s3al.s3.locks import lock_context, requested_lock
 from s3al.s3.ports import S3
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.state import BucketState
@@ -206,6 +207,9 @@ def request_context(call: Call) -> dict[str, str | list[str]]:
         value = call.params.get(parameter)
         if value is not None:
             context[name] = str(value)
+    lock = requested_lock(call.params, call.now_ms)
+    if lock is not None:
+        context |= lock_context(lock, call.now_ms)
     tagging = call.params.get("Tagging")
     if tagging:
         context |= _request_tags(tagging)

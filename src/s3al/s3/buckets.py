@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from s3al.auth.authorized import Authorized
 from s3al.errors import AccessError, RequestError
+from s3al.s3 import object_lock
 from s3al.s3.access import bucket_arn, on_account, on_bucket
 from s3al.s3.encryption import NOTHING_BLOCKED, encryption_document
 from s3al.s3.limits import BUCKET_TAGS_MAX, BUCKETS_PAGE_MAX, BUCKETS_PER_ACCOUNT
@@ -66,6 +67,9 @@ def may_create(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
         yield Check("s3:PutBucketAcl", arn)
     if call.params.get("ObjectOwnership"):
         yield Check("s3:PutBucketOwnershipControls", arn)
+    if call.params.get("ObjectLockEnabledForBucket"):
+        yield Check("s3:PutBucketVersioning", arn)
+        yield Check("s3:PutBucketObjectLockConfiguration", arn)
     if (call.params.get("CreateBucketConfiguration") or {}).get("Tags"):
         yield Check("s3:TagResource", arn)
 
@@ -200,10 +204,10 @@ def _create_again(existing: BucketRow, account_id: str, *, tagged: bool) -> None
 def _requested_settings(params: Params, region: str) -> dict[str, object]:
     configuration = params.get("CreateBucketConfiguration") or {}
     _check_location(configuration, region)
-    if params.get("ObjectLockEnabledForBucket"):
-        raise RequestError("NotImplemented")
     ownership = params.get("ObjectOwnership") or ENFORCED
     settings: dict[str, object] = {"ownership": ownership_document(ownership)}
+    if params.get("ObjectLockEnabledForBucket"):
+        settings |= {"versioning": {"Status": "Enabled"}, object_lock.SETTING: object_lock.ENABLED}
     canned = params.get("ACL")
     if ownership == ENFORCED and canned in CANNED_ACLS and canned not in OWNER_ACLS:
         raise RequestError("InvalidBucketAclWithObjectOwnership")

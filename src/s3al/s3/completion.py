@@ -132,6 +132,7 @@ def _plan(rows: Rows, s3: S3, call: Call) -> _Completion:
         checksum_algorithms=tuple(checksums),
         checksum_type=checksum_type if checksums else None,
         upload_id=upload.row.upload_id,
+        lock=upload.record.lock,
     )
     return _Completion(record, upload, parts, keys, checksums)
 

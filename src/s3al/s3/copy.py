@@ -21,6 +21,7 @@ from s3al.errors import RequestError
 from s3al.s3 import sse
 from s3al.s3.access import authorize_check, bucket_arn, existing_tags_context, object_arn
 from s3al.s3.limits import COPY_SOURCE_MAX_BYTES, PART_MAX_BYTES
+from s3al.s3.locks import accept_lock, requested_lock
 from s3al.s3.multipart import NewPart, OpenUpload, checked_part_number, commit_part, on_upload, open_for_part
 from s3al.s3.names import object_key_bytes
 from s3al.s3.objects import Located, checksum_members, find_row, located
@@ -140,6 +141,7 @@ async def _body(s3: S3, source: OpenSource, offset: int, length: int) -> AsyncIt
 async def copy_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
     params = call.params
     refuse_unsupported_headers(params)
+    lock = requested_lock(params, call.now_ms)
     object_key = object_key_bytes(params["Key"])
     object_id = s3.random(16)
 
@@ -147,6 +149,7 @@ async def copy_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
         source = open_source(rows, s3, call)
         state = s3.buckets.get(rows, params["Bucket"])
         accept_written(rows, call, state)
+        accept_lock(state.document("object_lock"), lock)
         check_preconditions(rows, s3, call, state, object_key)
         _refuse_pointless(params, source)
         place = sse.Place(state.row, params["Key"], object_id)
@@ -176,6 +179,7 @@ async def copy_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
             checksum_algorithms=(algorithm,),
             checksum_type="FULL_OBJECT",
             storage_class=storage_class(params),
+            lock=lock,
             **_kept(call, source),
         )
         new = NewVersion(place, record, keys, checksums, _tags(params, source))

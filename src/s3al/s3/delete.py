@@ -3,8 +3,9 @@
 What lives here: what a delete does in each versioning state. What does not: unlinking blobs (the graveyard's
 keeper does, once no reader can hold them).
 
-Laws: deleting what does not exist succeeds; with a version id a version is removed for good, without one a
-versioned bucket gets a delete marker; DeleteObjects is authorized key by key and answers key by key.
+Laws: a version that Object Lock protects stays; deleting what does not exist succeeds; with a version id a version is
+removed for good, without one a versioned bucket gets a delete marker; DeleteObjects is authorized key by key and
+answers key by key.
 
 Sources: S3 API Reference, DeleteObject, DeleteObjects; S3 User Guide, "Deleting object versions".
 """
@@ -21,6 +22,7 @@ from s3al.s3.access import authorize_check, object_arn
 from s3al.s3.errors import S3_ERRORS
 from s3al.s3.limits import DELETE_OBJECTS_MAX
 from s3al.s3.names import object_key_bytes
+from s3al.s3.object_lock import SETTING, check_removable
 from s3al.s3.ports import S3
 from s3al.s3.preconditions import matches
 from s3al.s3.put import new_version_id
@@ -52,14 +54,15 @@ async def delete_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
     def write(rows: Rows) -> Params:
         state = s3.buckets.get(rows, params["Bucket"])
         place = Place(state.row, params["Key"], b"")
-        return delete_one(rows, s3, state, place, version_id=params.get("VersionId"), if_match=params.get("IfMatch"))
+        version_id = params.get("VersionId")
+        return delete_one(rows, s3, call, state, place=place, version_id=version_id, if_match=params.get("IfMatch"))
 
     deleted = await call.commit(s3.db, authorized, write)
     return Reply({name: value for name, value in deleted.items() if name in ("VersionId", "DeleteMarker")})
 
 
 def delete_one(
-    rows: Rows, s3: S3, state: BucketState, place: Place, *, version_id: str | None, if_match: str | None
+    rows: Rows, s3: S3, call: Call, state: BucketState, *, place: Place, version_id: str | None, if_match: str | None
 ) -> Params:
     """Members VersionId and DeleteMarker as DeleteObject answers them, and DeleteMarkerVersionId for
     DeleteObjects. state: as of `rows`."""
@@ -67,21 +70,29 @@ def delete_one(
     if if_match is not None:
         _check_if_match(rows, s3, place, version_id, if_match)
     if version_id is not None:
-        return _remove(rows, s3, place, object_key, version_id)
+        if SETTING in state.settings:
+            check_removable(rows, s3, call, place=place, version_id=version_id)
+        return remove_version(rows, s3, place.bucket_id, object_key, version_id)
+    return delete_current(rows, s3, state, object_key)
+
+
+def delete_current(rows: Rows, s3: S3, state: BucketState, object_key: bytes) -> Params:
+    """What a delete without a version id does: the object goes, or a delete marker comes. state: as of `rows`."""
+    bucket_id = state.row.bucket_id
     if not state.versioning:
-        _remove(rows, s3, place, object_key, catalog.NULL_VERSION)
+        remove_version(rows, s3, bucket_id, object_key, catalog.NULL_VERSION)
         return {}
     marker_id = new_version_id(s3) if state.versioning == "Enabled" else catalog.NULL_VERSION
     now_ms, object_id = s3.now_ms(), s3.random(16)
     replaced = catalog.put_version(
         rows,
         VersionRow(
-            bucket_id=place.bucket_id,
+            bucket_id=bucket_id,
             object_key=object_key,
             version_id=marker_id,
             last_modified=now_ms,
             object_id=object_id,
-            public_record=s3.records.seal_marker(place.bucket_id, object_key, marker_id, object_id),
+            public_record=s3.records.seal_marker(bucket_id, object_key, marker_id, object_id),
             is_delete_marker=True,
         ),
     )
@@ -90,8 +101,9 @@ def delete_one(
     return {"DeleteMarker": True, "VersionId": marker_id, "DeleteMarkerVersionId": marker_id}
 
 
-def _remove(rows: Rows, s3: S3, place: Place, object_key: bytes, version_id: str) -> Params:
-    removed = catalog.delete_version(rows, place.bucket_id, object_key, version_id)
+def remove_version(rows: Rows, s3: S3, bucket_id: bytes, object_key: bytes, version_id: str) -> Params:
+    """For good. Whether it may be removed was asked before."""
+    removed = catalog.delete_version(rows, bucket_id, object_key, version_id)
     if removed is None:
         return {"VersionId": version_id}
     catalog.bury_object(rows, removed.object_id, s3.now_ms())
@@ -155,7 +167,9 @@ async def delete_objects(authorized: Authorized, call: Call, s3: S3) -> Reply:
                     raise RequestError("NotImplemented")
                 authorize_check(rows, call, delete_check(state.row.name, object_key, version_id), once)
                 place = Place(state.row, object_key, b"")
-                found = delete_one(rows, s3, state, place, version_id=version_id, if_match=named.get("ETag"))
+                found = delete_one(
+                    rows, once, call, state, place=place, version_id=version_id, if_match=named.get("ETag")
+                )
             except RequestError as refused:
                 message = refused.message or S3_ERRORS[refused.code][1]
                 errors.append(answer | {"Code": refused.code, "Message": message})

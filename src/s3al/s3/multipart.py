@@ -22,6 +22,7 @@ from s3al.errors import AccessError, RequestError
 from s3al.s3 import sse
 from s3al.s3.access import object_arn, on_object
 from s3al.s3.limits import PART_MAX_BYTES, PARTS_MAX
+from s3al.s3.locks import accept_lock, no_digest, requested_lock
 from s3al.s3.names import object_key_bytes
 from s3al.s3.objects import checksum_members
 from s3al.s3.ownership import accept_written
@@ -88,11 +89,13 @@ async def create_multipart_upload(authorized: Authorized, call: Call, s3: S3) ->
     refuse_unsupported_headers(params)
     object_key = object_key_bytes(params["Key"])
     algorithm, checksum_type = _upload_checksum(params)
+    lock = requested_lock(params, call.now_ms)
     object_id, upload_id = s3.random(16), s3.random(24).hex()
 
     def prepare(rows: Rows) -> tuple[sse.Place, sse.Wish, sse.Sealing]:
         state = s3.buckets.get(rows, params["Bucket"])
         accept_written(rows, call, state)
+        accept_lock(state.document("object_lock"), lock)
         place = sse.Place(state.row, params["Key"], object_id)
         wish = sse.choose(params, state, secure=call.secure)
         return place, wish, sse.begin(rows, s3, call, place, wish)
@@ -106,6 +109,7 @@ async def create_multipart_upload(authorized: Authorized, call: Call, s3: S3) ->
         storage_class=storage_class(params),
         checksum_algorithm=algorithm,
         checksum_type=checksum_type,
+        lock=lock,
     )
 
     def write(rows: Rows) -> None:
@@ -182,6 +186,8 @@ async def upload_part(authorized: Authorized, call: Call, s3: S3) -> Reply:
     body = checked_length(call, PART_MAX_BYTES)
     upload, keys = await s3.db.read(lambda rows: open_for_part(rows, s3, call))
     claims = read_claims(call, upload.record.checksum_algorithm or DEFAULT_ALGORITHM)
+    if upload.record.lock is not None and not claims.says_digest:
+        raise RequestError("InvalidRequest", no_digest("Put Part"))
     _check_part_algorithm(upload.record, claims.algorithm, declared=claims.value is not None or claims.in_trailer)
     envelope = upload.record.envelope
     also = DEFAULT_ALGORITHM if upload.record.checksum_algorithm is None else None

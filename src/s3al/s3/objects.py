@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from s3al.auth.authorized import Authorized
-from s3al.errors import IntegrityError, RequestError
+from s3al.errors import AccessError, IntegrityError, RequestError
 from s3al.s3 import sse
 from s3al.s3.access import authorize_check, bucket_arn, existing_tags_context, object_arn
+from s3al.s3.locks import NO_LOCK
 from s3al.s3.names import object_key_bytes
 from s3al.s3.ports import S3
 from s3al.s3.preconditions import check_read
@@ -173,6 +174,24 @@ def describe(found: Located, *, tags: int, customer: sse.CustomerKey | None) -> 
     return output
 
 
+def _shown_lock(rows: Rows, s3: S3, call: Call, found: Located) -> Params:
+    """Retention and legal hold, each to who may read it."""
+    lock, shown = found.record.lock or NO_LOCK, Params()
+    if lock.mode and _may(rows, s3, call, "s3:GetObjectRetention"):
+        shown |= {"ObjectLockMode": lock.mode, "ObjectLockRetainUntilDate": lock.until}
+    if lock.hold and _may(rows, s3, call, "s3:GetObjectLegalHold"):
+        shown["ObjectLockLegalHoldStatus"] = lock.hold
+    return shown
+
+
+def _may(rows: Rows, s3: S3, call: Call, action: str) -> bool:
+    try:
+        authorize_check(rows, call, Check(action, object_arn(call.params["Bucket"], call.params["Key"])), s3)
+    except AccessError:
+        return False
+    return True
+
+
 def apply_overrides(call: Call, output: Params) -> None:
     """response-* query parameters, for signed requests only."""
     wanted = {member: name for member, name in _OVERRIDES.items() if call.params.get(member) is not None}
@@ -286,6 +305,8 @@ async def get_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
         _check_conditions(call, found)
         keys = sse.open_keys(rows, s3, call, found.place, found.record.envelope, customer=customer)
         described = describe(found, tags=len(s3.records.open_tags(found.row)), customer=customer)
+        if found.record.lock:
+            described |= _shown_lock(rows, s3, call, found)
         return found, keys, described | _shown_checksums(rows, s3, call, found, keys)
 
     found, keys, output = await s3.db.read(read)
@@ -311,6 +332,8 @@ async def head_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
             keys = sse.open_keys(rows, s3, call, found.place, envelope, customer=customer)
         _check_conditions(call, found)
         described = describe(found, tags=len(s3.records.open_tags(found.row)), customer=customer)
+        if found.record.lock:
+            described |= _shown_lock(rows, s3, call, found)
         if keys:
             described |= _shown_checksums(rows, s3, call, found, keys)
         named: list[Stream] = []

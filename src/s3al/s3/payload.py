@@ -50,6 +50,11 @@ class Claims:
     value: bytes | None
     in_trailer: bool
 
+    @property
+    def says_digest(self) -> bool:
+        """Whether Content-MD5 or a checksum came with the request."""
+        return self.md5 is not None or self.value is not None or self.in_trailer
+
     def digests(self, *, etag_is_md5: bool, also: str | None = None) -> Digests:
         """The digests to compute in one pass. also: an algorithm wanted besides the claimed one."""
         names = {self.algorithm} | ({also} if also else set())

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError, StoreError
 from s3al.s3 import sse
 from s3al.s3.access import object_arn
 from s3al.s3.limits import PUT_MAX_BYTES
+from s3al.s3.locks import accept_lock, requested_lock, with_default
 from s3al.s3.names import object_key_bytes
 from s3al.s3.objects import checksum_members
 from s3al.s3.ownership import accept_written
@@ -50,24 +51,22 @@ class NewVersion:
 
 
 def write_checks(call: Call, rows: Rows, s3: S3) -> Iterable[Check]:
-    """s3:PutObject, and s3:PutObjectTagging where the request carries tags."""
+    """s3:PutObject, and the actions of what the request sets besides."""
     resource = object_arn(call.params["Bucket"], call.params["Key"])
     checks = [Check("s3:PutObject", resource)]
     if call.params.get("Tagging"):
         checks.append(Check("s3:PutObjectTagging", resource))
+    if call.params.get("ObjectLockMode") or call.params.get("ObjectLockRetainUntilDate"):
+        checks.append(Check("s3:PutObjectRetention", resource))
+    if call.params.get("ObjectLockLegalHoldStatus"):
+        checks.append(Check("s3:PutObjectLegalHold", resource))
     return checks
 
 
 def refuse_unsupported_headers(params: Params) -> None:
     """Nothing that changes meaning is ignored."""
-    for member, header in (
-        ("ObjectLockMode", "x-amz-object-lock-mode"),
-        ("ObjectLockRetainUntilDate", "x-amz-object-lock-retain-until-date"),
-        ("ObjectLockLegalHoldStatus", "x-amz-object-lock-legal-hold"),
-        ("WriteOffsetBytes", "x-amz-write-offset-bytes"),
-    ):
-        if params.get(member) is not None:
-            raise RequestError("NotImplemented", Header=header)
+    if params.get("WriteOffsetBytes") is not None:
+        raise RequestError("NotImplemented", Header="x-amz-write-offset-bytes")
 
 
 def new_etag(s3: S3, mode: str, md5: bytes | None, *, parts: int = 0) -> str:
@@ -101,7 +100,7 @@ async def write_object(authorized: Authorized, call: Call, s3: S3, incoming: Inc
     params = call.params
     refuse_unsupported_headers(params)
     object_key = object_key_bytes(params["Key"])
-    claims = read_claims(call)
+    claims, lock = read_claims(call), requested_lock(params, call.now_ms)
     headers, metadata, wanted_class = (
         stored_headers(params, call.headers), stored_metadata(params), storage_class(params),
     )  # fmt: skip
@@ -110,6 +109,7 @@ async def write_object(authorized: Authorized, call: Call, s3: S3, incoming: Inc
     def prepare(rows: Rows) -> tuple[sse.Place, sse.Wish, sse.Sealing]:
         state = s3.buckets.get(rows, params["Bucket"])
         accept_written(rows, call, state)
+        accept_lock(state.document("object_lock"), lock, has_digest=claims.says_digest)
         check_preconditions(rows, s3, call, state, object_key)
         place = sse.Place(state.row, params["Key"], object_id)
         wish = sse.choose(params, state, secure=call.secure)
@@ -134,6 +134,7 @@ async def write_object(authorized: Authorized, call: Call, s3: S3, incoming: Inc
             storage_class=wanted_class,
             checksum_algorithms=(claims.algorithm,),
             checksum_type="FULL_OBJECT",
+            lock=lock,
         )
         new = NewVersion(place, record, keys, checksums, incoming.tags)
         version_id = await call.commit(s3.db, authorized, lambda rows: commit_version(rows, s3, call, new, [stored]))
@@ -183,8 +184,11 @@ def commit_version(rows: Rows, s3: S3, call: Call, new: NewVersion, streams: Seq
     place, object_key = new.place, new.place.object_key.encode()
     state = fresh_state(rows, place)
     check_preconditions(rows, s3, call, state, object_key)
-    now_ms = s3.now_ms()
+    now_ms, record = s3.now_ms(), new.record
     version_id = new_version_id(s3) if state.versioning == "Enabled" else catalog.NULL_VERSION
+    lock = with_default(record.lock, state.document("object_lock"), now_ms)
+    if lock is not record.lock:
+        record = replace(record, lock=lock)
     where = (place.bucket_id, object_key, version_id, place.object_id)
     private = b""
     if new.checksums:
@@ -197,7 +201,7 @@ def commit_version(rows: Rows, s3: S3, call: Call, new: NewVersion, streams: Seq
             version_id=version_id,
             last_modified=now_ms,
             object_id=place.object_id,
-            public_record=s3.records.seal_public(*where, new.record),
+            public_record=s3.records.seal_public(*where, record),
             private_record=private,
             tag_record=s3.records.seal_tags_at(*where, new.tags) if new.tags else None,
         ),
@@ -215,8 +219,13 @@ def fresh_state(rows: Rows, place: sse.Place) -> BucketState:
     row = catalog.find_bucket_by_id(rows, place.bucket_id)
     if row is None:
         raise RequestError("NoSuchBucket", BucketName=place.bucket.name)
-    versioning = catalog.get_setting(rows, place.bucket_id, "versioning")
-    return BucketState(row, {"versioning": versioning} if versioning else {})
+    settings: dict[str, bytes] = {}
+    for setting in ("versioning", "object_lock"):  # there is no Object Lock without versioning
+        document = catalog.get_setting(rows, place.bucket_id, setting)
+        if document is None:
+            break
+        settings[setting] = document
+    return BucketState(row, settings)
 
 
 def new_version_id(s3: S3) -> str:

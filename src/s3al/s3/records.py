@@ -27,6 +27,7 @@ from s3al.crypto.encoding import canonical
 from s3al.crypto.keys import derive, private_record_key
 from s3al.crypto.records import RecordCipher
 from s3al.errors import IntegrityError
+from s3al.s3.locks import Lock
 from s3al.store.catalog import NULL_VERSION, PartRow, UploadRow, VersionRow
 
 _MATERIAL_ID_BYTES = 32
@@ -105,7 +106,7 @@ class PublicRecord:
 
     stream: of an object put whole; None when `manifest_digest` (SHA-256) names a manifest. upload_id: of the
     multipart upload that made it, by which a repeated completion is recognised. headers: stored response
-    headers by botocore member name (ContentType, CacheControl ...).
+    headers by botocore member name (ContentType, CacheControl ...). lock: None without retention and legal hold.
     """
 
     size_bytes: int
@@ -120,6 +121,7 @@ class PublicRecord:
     checksum_algorithms: tuple[str, ...] = ()
     checksum_type: str | None = None
     upload_id: str = ""
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class UploadRecord:
     storage_class: str = "STANDARD"
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +383,8 @@ def _public_to_json(record: PublicRecord) -> dict[str, Any]:
         document |= {"parts": record.parts_count, "manifest": _b64(record.manifest_digest), "upload": record.upload_id}
     if record.checksum_algorithms:
         document |= {"checksums": record.checksum_algorithms, "checksum_type": record.checksum_type}
+    if record.lock:
+        document["lock"] = _lock_to_json(record.lock)
     return document | {
         "headers": dict(record.headers),
         "metadata": dict(record.metadata),
@@ -402,11 +407,21 @@ def _public_from_json(document: dict[str, Any]) -> PublicRecord:
         checksum_algorithms=tuple(document.get("checksums", ())),
         checksum_type=document.get("checksum_type"),
         upload_id=document.get("upload", ""),
+        lock=_lock_from_json(document.get("lock")),
     )
 
 
+def _lock_to_json(lock: Lock) -> list[Any]:
+    return [lock.mode, lock.until_ms, lock.hold]
+
+
+def _lock_from_json(document: list[Any] | None) -> Lock | None:
+    return Lock(*document) if document else None
+
+
 def _upload_to_json(record: UploadRecord) -> dict[str, Any]:
-    return {
+    lock = {"lock": _lock_to_json(record.lock)} if record.lock else {}
+    return lock | {
         "envelope": _envelope_to_json(record.envelope),
         "headers": dict(record.headers),
         "metadata": dict(record.metadata),
@@ -426,6 +441,7 @@ def _upload_from_json(document: dict[str, Any]) -> UploadRecord:
         storage_class=document["class"],
         checksum_algorithm=document["checksum"],
         checksum_type=document["checksum_type"],
+        lock=_lock_from_json(document.get("lock")),
     )
 
 

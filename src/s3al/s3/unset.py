@@ -15,14 +15,11 @@ from typing import Any
 
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError
-from s3al.s3.access import on_bucket, on_object
-from s3al.s3.objects import locate
+from s3al.s3.access import on_bucket
 from s3al.s3.ports import S3
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.settings import read_bucket
 from s3al.service.operation import Call, Handler, Reply
-
-_NO_LOCK = "Bucket is missing Object Lock Configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +37,10 @@ _OF_BUCKETS = (
     _Unset("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
     _Unset("GetBucketWebsite", "s3:GetBucketWebsite", "NoSuchWebsiteConfiguration"),
     _Unset("GetBucketReplication", "s3:GetReplicationConfiguration", "ReplicationConfigurationNotFoundError"),
-    _Unset(
-        "GetObjectLockConfiguration",
-        "s3:GetBucketObjectLockConfiguration",
-        "ObjectLockConfigurationNotFoundError",
-    ),
     _Unset("GetBucketLogging", "s3:GetBucketLogging"),
     _Unset("GetBucketAccelerateConfiguration", "s3:GetAccelerateConfiguration"),
     _Unset("GetBucketRequestPayment", "s3:GetBucketRequestPayment", output={"Payer": "BucketOwner"}),
     _Unset("GetBucketNotificationConfiguration", "s3:GetBucketNotification"),
-)
-
-_OF_OBJECTS = (
-    _Unset("GetObjectRetention", "s3:GetObjectRetention", "InvalidRequest", _NO_LOCK),
-    _Unset("GetObjectLegalHold", "s3:GetObjectLegalHold", "InvalidRequest", _NO_LOCK),
 )
 
 
@@ -70,15 +57,5 @@ def _of_bucket(unset: _Unset) -> Handler[S3]:
     return answer
 
 
-def _of_object(unset: _Unset) -> Handler[S3]:
-    async def answer(authorized: Authorized, call: Call, s3: S3) -> Reply:
-        found = await s3.db.read(lambda rows: locate(rows, s3, call, with_streams=False))
-        return _answer(unset, found.state.row.name)
-
-    return answer
-
-
 for _row in _OF_BUCKETS:
     OPERATIONS.operation(_row.operation, checks=on_bucket(_row.action))(_of_bucket(_row))
-for _row in _OF_OBJECTS:
-    OPERATIONS.operation(_row.operation, checks=on_object(_row.action))(_of_object(_row))

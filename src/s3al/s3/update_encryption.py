@@ -4,7 +4,7 @@ What lives here: the operation. What does not: wrapping (sse).
 
 Laws: the data key, the object id, the bytes, ETag, checksums, metadata and last-modified time stay; only the
 envelope in the public record changes, and only if nobody changed it since it was read. The requester must be
-allowed to open the old and to use the new.
+allowed to open the old and to use the new. What Object Lock protects stays as it is.
 
 Source: S3 API Reference, UpdateObjectEncryption.
 """
@@ -27,6 +27,13 @@ from s3al.store.database import Rows
 
 _KEY_ARN = re.compile(r"arn:aws[-a-z0-9]*:kms:[-a-z0-9]*:([0-9]{12}):key/.+")
 _ACTION = "s3:UpdateObjectEncryption"
+_LOCKED = (
+    "The encryption type for the specified object can't be updated because that object is protected by S3 Object Lock. "
+    "If the object has a governance-mode retention period or a legal hold, you must first remove the Object Lock "
+    "status on the object before you issue your UpdateObjectEncryption request. You can't use the "
+    "UpdateObjectEncryption operation with objects that have an Object Lock compliance mode retention period applied "
+    "to them."
+)
 
 
 @OPERATIONS.operation("UpdateObjectEncryption", checks=on_stored_object(_ACTION, _ACTION))
@@ -36,6 +43,8 @@ async def update_object_encryption(authorized: Authorized, call: Call, s3: S3) -
     def prepare(rows: Rows) -> tuple[Located, bytes]:
         found = locate(rows, s3, call, with_streams=False)
         _check_owner(target, found)
+        if found.record.lock and found.record.lock.protects(s3.now_ms()):
+            raise AccessError("AccessDenied", _LOCKED)
         if found.record.envelope.mode not in (sse.SSE_S3, sse.SSE_KMS):
             raise RequestError(
                 "InvalidRequest",

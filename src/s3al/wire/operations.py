@@ -29,6 +29,11 @@ _OBJECTS = """
     UpdateObjectEncryption
 """
 
+_LOCKS = """
+    GetObjectLockConfiguration PutObjectLockConfiguration
+    GetObjectRetention PutObjectRetention GetObjectLegalHold PutObjectLegalHold
+"""
+
 _MULTIPART = """
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload
     ListParts ListMultipartUploads
@@ -42,7 +47,7 @@ _ACLS = """
 # Settings that can be read, and are answered as AWS answers when nothing was ever set.
 _UNSET = """
     GetBucketLifecycleConfiguration GetBucketWebsite GetBucketReplication
-    GetObjectLockConfiguration GetObjectRetention GetObjectLegalHold GetBucketLogging
+    GetBucketLogging
     GetBucketAccelerateConfiguration GetBucketRequestPayment GetBucketNotificationConfiguration
 """
 
@@ -84,7 +89,7 @@ _IAM = """
 
 ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "s3": tuple((_BUCKETS + _OBJECTS + _MULTIPART + _ACLS + _UNSET).split()),
+        "s3": tuple((_BUCKETS + _OBJECTS + _LOCKS + _MULTIPART + _ACLS + _UNSET).split()),
         "kms": tuple(_KMS.split()),
         "sts": tuple(_STS.split()),
         "iam": tuple(_IAM.split()),

@@ -126,7 +126,6 @@ def test_wrong_location_is_worded_as_aws_does(world: World) -> None:
     ("params", "code"),
     [
         ({"Bucket": "No"}, "InvalidBucketName"),
-        ({"ObjectLockEnabledForBucket": True}, "NotImplemented"),
         ({"ACL": "public-read"}, "InvalidBucketAclWithObjectOwnership"),
         ({"ACL": "public-read", "ObjectOwnership": "ObjectWriter"}, "AccessControlListNotSupported"),
         ({"ACL": "everyone"}, "InvalidArgument"),

@@ -13,7 +13,6 @@ _ERRORS = {
     "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
     "GetBucketWebsite": "NoSuchWebsiteConfiguration",
     "GetBucketReplication": "ReplicationConfigurationNotFoundError",
-    "GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
 }
 _ANSWERS: dict[str, dict[str, Any]] = {
     "GetBucketLogging": {},
@@ -21,7 +20,6 @@ _ANSWERS: dict[str, dict[str, Any]] = {
     "GetBucketRequestPayment": {"Payer": "BucketOwner"},
     "GetBucketNotificationConfiguration": {},
 }
-_OF_OBJECTS = ("GetObjectRetention", "GetObjectLegalHold")
 
 
 @pytest.mark.parametrize("operation", sorted(_ERRORS))
@@ -46,22 +44,11 @@ def test_missing_and_foreign_buckets_come_first(world: World, operation: str) ->
         world.call(operation, as_=root_of(STRANGER), Bucket="bucket")
 
 
-@pytest.mark.parametrize("operation", _OF_OBJECTS)
-def test_bucket_without_object_lock_says_so(world: World, operation: str) -> None:
-    world.bucket()
-    world.put("bucket", "key")
-    with refused("InvalidRequest", "Bucket is missing Object Lock Configuration"):
-        world.call(operation, Bucket="bucket", Key="key")
-    with refused("NoSuchKey"):
-        world.call(operation, Bucket="bucket", Key="missing")
-
-
 @pytest.mark.parametrize(
     "operation",
     [
         "PutBucketLifecycleConfiguration",
         "PutBucketWebsite",
-        "PutObjectLockConfiguration",
     ],
 )
 def test_writing_such_a_setting_has_no_operation(operation: str) -> None:

@@ -117,10 +117,18 @@ def test_every_write_asks_for_its_acl_and_whose_the_object_would_be(
 
 
 @pytest.mark.parametrize("member", ["ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus"])
-def test_form_that_asks_for_a_lock_is_refused(world: World, member: str) -> None:
-    world.bucket()
-    with refused("NotImplemented"):
+def test_form_that_asks_for_no_known_lock_is_refused(world: World, member: str) -> None:
+    world.bucket(ObjectLockEnabledForBucket=True)
+    with refused("InvalidArgument"):
         world.call("PostObject", Bucket="bucket", Key="key", Form={}, body=b"x", **{member: "x"})
+
+
+def test_form_locks_what_it_stores(world: World) -> None:
+    world.bucket(ObjectLockEnabledForBucket=True)
+    lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": "2099-01-01T00:00:00Z"}
+    checksum = {"x-amz-checksum-crc32": b64encode(zlib.crc32(b"x").to_bytes(4, "big")).decode()}
+    world.call("PostObject", Bucket="bucket", Key="key", Form={}, body=b"x", headers=checksum, **lock)
+    assert world.output("GetObjectRetention", Bucket="bucket", Key="key")["Retention"]["Mode"] == "COMPLIANCE"
 
 
 @pytest.mark.parametrize(("status", "shown"), [(None, False), ("Enabled", True), ("Suspended", False)])

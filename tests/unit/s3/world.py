@@ -29,6 +29,7 @@ from s3al.s3 import (  # the import registers the operations
     encryption,
     listing,
     multipart,
+    object_lock,
     objects,
     ownership,
     post,
@@ -37,6 +38,7 @@ from s3al.s3 import (  # the import registers the operations
     sse,
     tagging,
     unset,
+    update_encryption,
     versioning,
 )
 from s3al.s3.errors import S3_ERRORS
@@ -62,6 +64,7 @@ TOPICS = (
     encryption,
     listing,
     multipart,
+    object_lock,
     objects,
     ownership,
     post,
@@ -69,6 +72,7 @@ TOPICS = (
     put,
     tagging,
     unset,
+    update_encryption,
     versioning,
 )
 NOW_MS = 1_700_000_000_123
