@@ -7,7 +7,9 @@ What lives here: the server with TLS, the accounts and keys the suite wants, its
 What does not: the suite (a checkout of the reader's own), the table (table.py, s3-tests.toml).
 
 Laws: the suite runs in an environment of its own, as it pins what it likes; its accounts get new-bucket defaults that
-allow SSE-C and public access, as its tests were written before AWS changed both.
+allow SSE-C and public access, as its tests were written before AWS changed both. The suite has one `s3 alt` for two
+roles, and it cannot be both on AWS: everywhere it is another account, in the files of IDENTITIES a user of the account
+`iam`. These files run by themselves, with a configuration of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import tempfile
 import urllib.request
 import venv
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,6 +43,7 @@ TABLE = Path(__file__).with_name("s3-tests.toml")
 README = Path(__file__).with_name("README.md")
 ENVIRONMENT = ROOT / ".venvs" / "s3-tests"
 SECTIONS = ("s3 main", "s3 alt", "s3 tenant", "iam", "iam root", "iam alt root")
+IDENTITIES = ("s3tests/functional/test_iam.py", "s3tests/functional/test_sts.py")
 OPEN_DEFAULTS = {"block_sse_c": False, "block_public_access": False}
 TEST_TIMEOUT_S = 300
 
@@ -57,12 +61,30 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         server = ServerProcess(folder / "server", ("--tls", "auto", "--workers", arguments.workers)).start()
         try:
-            configuration = write_configuration(server, folder / "s3tests.conf")
-            report = run_suite(arguments, selection, (configuration, server.ca_bundle or ""))
+            outcomes: dict[str, bool] = {}
+            for lot, tests, options in lots(selection):
+                configuration = write_configuration(server, folder / f"{lot}.conf", lot)
+                report = run_suite(arguments, [*tests, *options], (configuration, server.ca_bundle or ""))
+                outcomes |= read_report(report)
         finally:
             server.stop()
-        outcomes = read_report(report)
     return verdict(arguments, outcomes, whole=not selection)
+
+
+def lots(selection: list[str]) -> list[tuple[str, list[str], list[str]]]:
+    """Name, tests and options of each run that `selection` asks for."""
+    chosen = [word for word in selection if word.startswith("s3tests/")] or ["s3tests/functional"]
+    options = [word for word in selection if not word.startswith("s3tests/")]
+    found = []
+    of_identities = [test for test in chosen if test.partition("::")[0] in IDENTITIES]
+    others = [test for test in chosen if test not in of_identities]
+    if others == ["s3tests/functional"]:
+        of_identities = list(IDENTITIES)
+    if others:
+        found.append(("services", others, [*options, *(f"--ignore={file}" for file in IDENTITIES)]))
+    if of_identities:
+        found.append(("identities", of_identities, options))
+    return found
 
 
 def call_own_api(server: ServerProcess, operation: str, document: dict[str, object]) -> dict[str, object]:
@@ -81,8 +103,8 @@ def call_own_api(server: ServerProcess, operation: str, document: dict[str, obje
         return shown
 
 
-def write_configuration(server: ServerProcess, path: Path) -> Path:
-    """Make the accounts and KMS keys the suite wants, and say where they are in its own format."""
+def write_configuration(server: ServerProcess, path: Path, lot: str) -> Path:
+    """Make the accounts, KMS keys and the user that a lot wants, and say where they are in the suite's own format."""
     configuration = configparser.RawConfigParser()
     configuration["DEFAULT"] = {
         "host": server.host,
@@ -92,12 +114,13 @@ def write_configuration(server: ServerProcess, path: Path) -> Path:
     }
     configuration["fixtures"] = {"bucket prefix": "s3al-{random}-"}
     for section in SECTIONS:
-        name = section.replace(" ", "-")
+        name = f"{lot}-{section.replace(' ', '-')}"
         made = call_own_api(server, "CreateAccount", {"name": name})
+        known_by = "account_id" if lot == "identities" and section.startswith("iam ") else "canonical_id"
         call_own_api(server, "SetAccount", {"account": name, "settings": OPEN_DEFAULTS})
         configuration[section] = {
             "display_name": name,
-            "user_id": str(made["canonical_id"]),
+            "user_id": str(made[known_by]),
             "email": f"{name}@example.com",
             "access_key": str(made["access_key_id"]),
             "secret_key": str(made["secret_access_key"]),
@@ -105,16 +128,29 @@ def write_configuration(server: ServerProcess, path: Path) -> Path:
     configuration["s3 main"]["api_name"] = ""
     configuration["s3 main"]["lc_debug_interval"] = "1"
     configuration["s3 tenant"]["tenant"] = ""
+    if lot == "identities":
+        configuration["s3 alt"] = user_of(server, configuration["iam"])
     main = configuration["s3 main"]
     kms = server.client("kms", aws_access_key_id=main["access_key"], aws_secret_access_key=main["secret_key"])
     for name in ("kms_keyid", "kms_keyid2"):
         main[name] = kms.create_key(Description="conformance")["KeyMetadata"]["Arn"]
     unused = "token aud sub azp user_token thumbprint KC_REALM"
-    configuration["webidentity"] = dict.fromkeys(unused.split(), "none")
+    configuration["webidentity"] = dict.fromkeys(unused.split(), "0" * 40)  # as long as a thumbprint
     with path.open("w") as file:
         configuration.write(file)
     path.chmod(0o600)
     return path
+
+
+def user_of(server: ServerProcess, account: Mapping[str, str]) -> dict[str, str]:
+    """A user of `account` who may use S3, named as the suite names users: by the canonical id."""
+    root = {"aws_access_key_id": account["access_key"], "aws_secret_access_key": account["secret_key"]}
+    iam, name = server.client("iam", **root), account["user_id"]
+    iam.create_user(UserName=name)
+    iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
+    access_key = iam.create_access_key(UserName=name)["AccessKey"]
+    keys = {"access_key": access_key["AccessKeyId"], "secret_key": access_key["SecretAccessKey"]}
+    return {**account, **keys}
 
 
 def environment(suite: Path) -> Path:
@@ -130,9 +166,8 @@ def environment(suite: Path) -> Path:
 def run_suite(arguments: argparse.Namespace, selection: list[str], setup: tuple[Path, str]) -> Path:
     """Returns its JUnit report. A suite that fails is what the table is for. setup: configuration and CA bundle."""
     configuration, ca_bundle = setup
-    report = configuration.with_name("report.xml")
+    report = configuration.with_suffix(".xml")
     suite: Path = arguments.suite.resolve()
-    tests = [] if any(word.startswith("s3tests/") for word in selection) else ["s3tests/functional"]
     command = [environment(suite), "-m", "pytest", "-q", "--tb=short", f"--junitxml={report}"]
     command += ["-p", "no:cacheprovider", f"--timeout={TEST_TIMEOUT_S}", "-W", "ignore"]
     if arguments.parallel != "0":
@@ -140,8 +175,8 @@ def run_suite(arguments: argparse.Namespace, selection: list[str], setup: tuple[
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     own |= {"S3TEST_CONF": str(configuration), "AWS_EC2_METADATA_DISABLED": "true"}
     own["REQUESTS_CA_BUNDLE"] = ca_bundle  # a few of its tests verify all the same
-    with configuration.with_name("pytest.log").open("w") as log:
-        subprocess.run([*command, *tests, *selection], cwd=suite, env=own, stdout=log, stderr=log, check=False)
+    with configuration.with_suffix(".log").open("w") as log:
+        subprocess.run([*command, *selection], cwd=suite, env=own, stdout=log, stderr=log, check=False)
     return report
 
 

@@ -1,11 +1,12 @@
 """What all operations of IAM share: names become rows, rows become answers, lists become pages.
 
-What lives here: finding with NoSuchEntity, ids and ARNs, quotas, checks, pages. What does not: the operations.
+What lives here: finding with NoSuchEntity, ids and ARNs, pages, documents, answers. What does not: the operations,
+their checks (checks), how many there may be (quotas).
 
 Laws: everything is looked for in the caller's account alone; an id is 16 random letters and digits after AWS's four; a
 policy document leaves percent-encoded, as IAM's does.
 
-Sources: IAM API Reference; IAM User Guide, "IAM identifiers" (unique ids), "IAM and AWS STS quotas".
+Sources: IAM API Reference; IAM User Guide, "IAM identifiers" (unique ids).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from urllib.parse import quote
 
 from s3al.auth.policy import Policy, PolicyKind
 from s3al.errors import RequestError
+from s3al.iam import quotas
 from s3al.iam.ports import Iam
-from s3al.service.operation import Call, Check, Checks, Params
+from s3al.service.operation import Call, Params
 from s3al.store import accounts, identities
 from s3al.store.database import Rows
 from s3al.store.identities import GroupRow, ManagedPolicyRow, RoleRow, Tags, UserRow
@@ -28,9 +30,7 @@ from s3al.store.identities import GroupRow, ManagedPolicyRow, RoleRow, Tags, Use
 T = TypeVar("T")
 
 _PAGE: Final = 100
-MAX_TAGS: Final = 50
 _MAX_DOCUMENT_BYTES: Final = 131_072
-_MAX_TRUST_CHARACTERS: Final = 2048
 USER, GROUP, ROLE, POLICY = "AIDA", "AGPA", "AROA", "ANPA"
 
 
@@ -80,7 +80,7 @@ def user_named(rows: Rows, call: Call) -> UserRow:
 def group_named(rows: Rows, call: Call) -> GroupRow:
     found = identities.find_group(rows, account_of(call), call.params["GroupName"])
     if found is None:
-        raise RequestError("NoSuchEntity", f"The group with name {call.params['GroupName']} cannot be found.")
+        raise no_such("group", call.params["GroupName"])
     return found
 
 
@@ -94,71 +94,16 @@ def role_named(rows: Rows, call: Call) -> RoleRow:
 def policy_of_arn(rows: Rows, call: Call, arn: str) -> ManagedPolicyRow:
     """A policy of the account, or one of AWS's own. Raises NoSuchEntity."""
     if arn in identities.AWS_MANAGED:
-        name = arn.rpartition("/")[2]
-        return ManagedPolicyRow(arn, "ANPA" + name.upper()[:16], "aws", name, "/", 0, 0)
+        return aws_managed(arn)
     found = identities.find_managed_policy(rows, arn)
     if found is None or found.account_id != account_of(call):
         raise RequestError("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
     return found
 
 
-# --- checks
-
-
-def on_all(action: str, kind: str) -> Checks[Iam]:
-    """An action on every entity of a kind (ListUsers), or none yet (CreateUser)."""
-
-    def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-        member = f"{kind.capitalize()}Name"
-        path = call.params.get("Path") or call.params.get("PathPrefix") or "/"
-        name = call.params.get(member) or "*"
-        return (Check(action, arn_of(account_of(call), kind, path, name), _request_context(call)),)
-
-    return checks
-
-
-def on_entity(action: str, find: Callable[[Rows, Call], UserRow | GroupRow | RoleRow]) -> Checks[Iam]:
-    """An action on the entity that the request names. One that is not there is said so only to who might see it."""
-
-    def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-        try:
-            found = find(rows, call)
-        except RequestError as refused:
-            if refused.code != "NoSuchEntity":
-                raise
-            return (Check(action, _absent(call, find), _request_context(call)),)
-        boundary = getattr(found, "boundary_arn", None)
-        context = {f"iam:ResourceTag/{name}": value for name, value in getattr(found, "tags", {}).items()}
-        context |= {f"aws:ResourceTag/{name}": value for name, value in getattr(found, "tags", {}).items()}
-        context |= {"iam:PermissionsBoundary": boundary} if boundary else {}
-        return (Check(action, found.arn, {**context, **_request_context(call)}),)
-
-    return checks
-
-
-def _absent(call: Call, find: Callable[[Rows, Call], UserRow | GroupRow | RoleRow]) -> str:
-    """The ARN that the entity would have: who may not see it is refused as if it were there."""
-    kinds: dict[Any, str] = {user_named: "user", group_named: "group", role_named: "role"}
-    kind = kinds[find]
-    return arn_of(account_of(call), kind, "/", call.params.get(f"{kind.capitalize()}Name") or "*")
-
-
-def on_policy(action: str) -> Checks[Iam]:
-    def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-        return (Check(action, call.params["PolicyArn"], _request_context(call)),)
-
-    return checks
-
-
-def _request_context(call: Call) -> dict[str, str | list[str]]:
-    context: dict[str, str | list[str]] = {}
-    for member, name in (("PolicyArn", "iam:PolicyARN"), ("PermissionsBoundary", "iam:PermissionsBoundary")):
-        if call.params.get(member):
-            context[name] = str(call.params[member])
-    for tag in call.params.get("Tags") or ():
-        context[f"aws:RequestTag/{tag['Key']}"] = tag["Value"]
-    names = [tag["Key"] for tag in call.params.get("Tags") or ()] or list(call.params.get("TagKeys") or ())
-    return context | ({"aws:TagKeys": names} if names else {})
+def aws_managed(arn: str) -> ManagedPolicyRow:
+    name = arn.rpartition("/")[2]
+    return ManagedPolicyRow(arn, "ANPA" + name.upper()[:16], "aws", name, "/", 0, 0)
 
 
 # --- pages
@@ -206,8 +151,7 @@ def checked_document(text: str, kind: PolicyKind) -> Policy:
 def checked_trust(rows: Rows, text: str) -> None:
     """A role's trust policy, whose AWS principals exist. Raises MalformedPolicyDocument."""
     policy = checked_document(text, PolicyKind.TRUST)
-    if counted_size(text) > _MAX_TRUST_CHARACTERS:
-        raise too_many("ACLSizePerRole", _MAX_TRUST_CHARACTERS)
+    quotas.require("ACLSizePerRole", counted_size(text))
     statements = json.loads(text)["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:
         actions = statement.get("Action", [])
@@ -243,8 +187,7 @@ def tags_of(call: Call) -> Tags:
         raise RequestError("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if any(name.lower().startswith("aws:") for name, _ in pairs):
         raise RequestError("InvalidInput", "Tag keys with the prefix aws: are reserved.")
-    if len(pairs) > MAX_TAGS:
-        raise too_many("Tags", MAX_TAGS)
+    quotas.require("TagsPerResource", len(pairs))
     return dict(pairs)
 
 
@@ -252,18 +195,13 @@ def with_tags(held: Tags, call: Call) -> Tags:
     given = tags_of(call)
     replaced = {name.lower() for name in given}
     changed = {name: value for name, value in held.items() if name.lower() not in replaced} | dict(given)
-    if len(changed) > MAX_TAGS:
-        raise too_many("Tags", MAX_TAGS)
+    quotas.require("TagsPerResource", len(changed))
     return changed
 
 
 def without_tags(held: Tags, call: Call) -> Tags:
     removed = set(call.params["TagKeys"])
     return {name: value for name, value in held.items() if name not in removed}
-
-
-def too_many(what: str, most: int) -> RequestError:
-    return RequestError("LimitExceeded", f"Cannot exceed quota for {what}: {most}")
 
 
 def checked_boundary(rows: Rows, call: Call) -> str | None:
@@ -319,3 +257,7 @@ def shown_role(row: RoleRow, *, full: bool = True) -> Params:
     if row.description:
         shown["Description"] = row.description
     return shown | ({"RoleLastUsed": {}} if full else {}) | _extras(row, full=full)
+
+
+def shown_attached(policy_arn: str) -> Params:
+    return {"PolicyName": policy_arn.rpartition("/")[2], "PolicyArn": policy_arn}

@@ -40,8 +40,10 @@ IAM_ERRORS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "ServiceUnavailable": (503, "The request has failed due to a temporary failure of the server."),
         "SignatureDoesNotMatch": (
             403,
-            ("The request signature we calculated does not match the signature you provided. "
-            "Check your AWS Secret Access Key and signing method."),
+            (
+                "The request signature we calculated does not match the signature you provided. "
+                "Check your AWS Secret Access Key and signing method."
+            ),
         ),
         "ValidationError": (400, "The input fails to satisfy the constraints specified by an AWS service."),
     }

@@ -1,6 +1,6 @@
 """Access keys of users, and of the account's root.
 
-Laws: a secret is shown by the answer that makes it and never again; two for each at most; one that is deactivated or
+Laws: a secret is shown by the answer that makes it and never again; one that is deactivated or
 deleted is refused by every worker with the next request.
 
 Source: IAM API Reference, CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey, GetAccessKeyLastUsed.
@@ -8,54 +8,29 @@ Source: IAM API Reference, CreateAccessKey, ListAccessKeys, UpdateAccessKey, Del
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
-
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError
-from s3al.iam import access, entities
-from s3al.iam.accounts import new_access_key, root_arn
-from s3al.iam.entities import account_of, on_all, user_named
+from s3al.iam import access, entities, quotas
+from s3al.iam.accounts import new_access_key
+from s3al.iam.checks import on_all, on_owner, owner_arn
+from s3al.iam.entities import account_of
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
 from s3al.service.credentials import seal_secret
-from s3al.service.operation import Call, Check, Checks, Reply
+from s3al.service.operation import Call, Reply
 from s3al.store import accounts
 from s3al.store.accounts import AccessKeyRow
 from s3al.store.database import Rows
 
-MAX_KEYS: Final = 2
 
-
-def _owner(rows: Rows, call: Call) -> str:
-    """The ARN of whose keys they are: the user's that is named, or of whoever asks."""
-    if call.params.get("UserName") is None and call.principal.kind == "root":
-        return root_arn(account_of(call))
-    return user_named(rows, call).arn
-
-
-def _on_owner(action: str) -> Checks[Iam]:
-    def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-        try:
-            owner = _owner(rows, call)
-        except RequestError as refused:
-            if refused.code != "NoSuchEntity":
-                raise
-            owner = entities.arn_of(account_of(call), "user", "/", call.params["UserName"])
-        return (Check(action, owner),)
-
-    return checks
-
-
-@OPERATIONS.operation("CreateAccessKey", checks=_on_owner("iam:CreateAccessKey"))
+@OPERATIONS.operation("CreateAccessKey", checks=on_owner("iam:CreateAccessKey"))
 async def create_access_key(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     made = new_access_key(iam.random)
     sealed = seal_secret(iam.server_key, made.access_key_id, made.secret)
 
     def write(rows: Rows) -> AccessKeyRow:
-        owner = _owner(rows, call)
-        if len(accounts.list_access_keys(rows, account_of(call), owner)) >= MAX_KEYS:
-            raise entities.too_many("AccessKeysPerUser", MAX_KEYS)
+        owner = owner_arn(rows, call)
+        quotas.require("AccessKeysPerUser", len(accounts.list_access_keys(rows, account_of(call), owner)) + 1)
         row = AccessKeyRow(made.access_key_id, account_of(call), owner, sealed, created_at=iam.now_ms())
         accounts.create_access_key(rows, row)
         return row
@@ -75,10 +50,10 @@ def _user_name(row: AccessKeyRow) -> str:
     return row.principal_arn.rpartition("/")[2] if ":user/" in row.principal_arn else "root"
 
 
-@OPERATIONS.operation("ListAccessKeys", checks=_on_owner("iam:ListAccessKeys"))
+@OPERATIONS.operation("ListAccessKeys", checks=on_owner("iam:ListAccessKeys"))
 async def list_access_keys(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     found = await access.read(
-        authorized, call, iam, lambda rows: accounts.list_access_keys(rows, account_of(call), _owner(rows, call))
+        authorized, call, iam, lambda rows: accounts.list_access_keys(rows, account_of(call), owner_arn(rows, call))
     )
     by_id = {row.access_key_id: row for row in found}
 
@@ -94,12 +69,12 @@ def _owned(rows: Rows, call: Call) -> AccessKeyRow:
     """Raises NoSuchEntity for a key that is not there, or somebody else's."""
     access_key_id = call.params["AccessKeyId"]
     row = accounts.find_access_key(rows, access_key_id)
-    if row is None or row.principal_arn != _owner(rows, call):
+    if row is None or row.principal_arn != owner_arn(rows, call):
         raise entities.no_such("access key", access_key_id)
     return row
 
 
-@OPERATIONS.operation("UpdateAccessKey", checks=_on_owner("iam:UpdateAccessKey"))
+@OPERATIONS.operation("UpdateAccessKey", checks=on_owner("iam:UpdateAccessKey"))
 async def update_access_key(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     if call.params["Status"] not in ("Active", "Inactive"):
         raise RequestError("ValidationError", "Status must be Active or Inactive.")
@@ -111,7 +86,7 @@ async def update_access_key(authorized: Authorized, call: Call, iam: Iam) -> Rep
     return Reply()
 
 
-@OPERATIONS.operation("DeleteAccessKey", checks=_on_owner("iam:DeleteAccessKey"))
+@OPERATIONS.operation("DeleteAccessKey", checks=on_owner("iam:DeleteAccessKey"))
 async def delete_access_key(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     await call.commit(
         iam.db, authorized, lambda rows: accounts.delete_access_key(rows, _owned(rows, call).access_key_id)

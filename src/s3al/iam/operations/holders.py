@@ -3,49 +3,44 @@
 What lives here: one function for each act, declared for each kind of holder by a table. What does not: managed policies
 themselves (policies).
 
-Laws: a quota counts characters without white space, over all inline policies of a holder; ten policies are attached
-to a holder at most; what is attached exists.
+Laws: the quota of inline policies counts all of a holder together; what is attached exists.
 
 Sources: IAM API Reference, PutUserPolicy, AttachUserPolicy, ListAttachedUserPolicies, PutUserPermissionsBoundary and
-their siblings for groups and roles; IAM User Guide, "IAM and AWS STS quotas".
+their siblings for groups and roles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from s3al.auth.authorized import Authorized
 from s3al.auth.policy import PolicyKind
 from s3al.errors import RequestError
-from s3al.iam import access, entities
-from s3al.iam.entities import group_named, on_entity, role_named, user_named
+from s3al.iam import access, entities, quotas
+from s3al.iam.checks import Find, on_entity
+from s3al.iam.entities import group_named, role_named, user_named
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
 from s3al.service.operation import Call, Handler, Reply
 from s3al.store import identities
 from s3al.store.database import Rows
-from s3al.store.identities import GroupRow, RoleRow, UserRow
-
-MAX_ATTACHED: Final = 10
-Find = Callable[[Rows, Call], UserRow | GroupRow | RoleRow]
+from s3al.store.identities import GroupRow
 
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """kind: as in the names of operations. member: the parameter that names it. most: characters of inline policies."""
+    """kind: as in the names of operations. member: the parameter that names it."""
 
     kind: str
     member: str
     find: Find
-    most: int
 
 
 _HOLDERS: Final = (
-    _Holder("User", "UserName", user_named, 2048),
-    _Holder("Group", "GroupName", group_named, 5120),
-    _Holder("Role", "RoleName", role_named, 10240),
+    _Holder("User", "UserName", user_named),
+    _Holder("Group", "GroupName", group_named),
+    _Holder("Role", "RoleName", role_named),
 )
 
 
@@ -57,12 +52,9 @@ def _put(holder: _Holder) -> Handler[Iam]:
         def write(rows: Rows) -> None:
             arn = holder.find(rows, call).arn
             others = [document for other, document in identities.list_inline_policies(rows, arn) if other != name]
-            if sum(entities.counted_size(document) for document in (*others, text)) > holder.most:
-                raise RequestError(
-                    "LimitExceeded",
-                    f"Maximum policy size of {holder.most} bytes exceeded for {holder.kind.lower()} "
-                    f"{call.params[holder.member]}",
-                )
+            size = sum(entities.counted_size(document) for document in (*others, text))
+            called = f"{holder.kind.lower()} {call.params[holder.member]}"
+            quotas.require(f"{holder.kind}PolicySize", size, holder=called)
             identities.put_inline_policy(rows, arn, name, text)
 
         await call.commit(iam.db, authorized, write)
@@ -118,9 +110,8 @@ def _attach(holder: _Holder) -> Handler[Iam]:
         def write(rows: Rows) -> None:
             arn = holder.find(rows, call).arn
             policy = entities.policy_of_arn(rows, call, call.params["PolicyArn"])
-            held = identities.attached_policies(rows, arn)
-            if policy.arn not in held and len(held) >= MAX_ATTACHED:
-                raise entities.too_many(f"PoliciesPer{holder.kind}", MAX_ATTACHED)
+            held = {*identities.attached_policies(rows, arn), policy.arn}
+            quotas.require(f"PoliciesPer{holder.kind}", len(held))
             identities.attach_policy(rows, arn, policy.arn)
 
         await call.commit(iam.db, authorized, write)
@@ -150,11 +141,7 @@ def _list_attached(holder: _Holder) -> Handler[Iam]:
             return [arn for arn in held if entities.policy_of_arn(rows, call, arn).path.startswith(prefix)]
 
         found = await access.read(authorized, call, iam, read)
-        return Reply(
-            entities.names_page(
-                call, found, "AttachedPolicies", lambda arn: {"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn}
-            )
-        )
+        return Reply(entities.names_page(call, found, "AttachedPolicies", entities.shown_attached))
 
     return list_attached
 

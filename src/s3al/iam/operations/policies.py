@@ -1,6 +1,6 @@
 """Managed policies, their versions, and what they are attached to.
 
-Laws: five versions at most; the default one is never deleted; AWS's own policies are shown and attached, and changed by
+Laws: the default version is never deleted; AWS's own policies are shown and attached, and changed by
 nobody.
 
 Source: IAM API Reference, CreatePolicy, CreatePolicyVersion, SetDefaultPolicyVersion, DeletePolicy, ListPolicies,
@@ -10,13 +10,13 @@ ListEntitiesForPolicy.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from s3al.auth.authorized import Authorized
 from s3al.auth.policy import PolicyKind
 from s3al.errors import RequestError
-from s3al.iam import access, entities
-from s3al.iam.entities import account_of, on_all, on_policy, policy_of_arn
+from s3al.iam import access, entities, quotas
+from s3al.iam.checks import on_all, on_new, on_policy
+from s3al.iam.entities import account_of, policy_of_arn
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
 from s3al.service.operation import Call, Params, Reply
@@ -24,17 +24,13 @@ from s3al.store import identities
 from s3al.store.database import Rows
 from s3al.store.identities import AWS_MANAGED, ManagedPolicyRow, PolicyVersionRow
 
-MAX_VERSIONS: Final = 5
-_MAX_CHARACTERS: Final = 6144
-
 
 def _checked(text: str) -> None:
     entities.checked_document(text, PolicyKind.IDENTITY)
-    if entities.counted_size(text) > _MAX_CHARACTERS:
-        raise entities.too_many("PolicySize", _MAX_CHARACTERS)
+    quotas.require("PolicySize", entities.counted_size(text))
 
 
-def _shown(rows: Rows, row: ManagedPolicyRow, *, full: bool = True) -> Params:
+def show(rows: Rows, row: ManagedPolicyRow, *, full: bool = True) -> Params:
     shown: Params = {
         "PolicyName": row.name,
         "PolicyId": row.policy_id,
@@ -54,9 +50,14 @@ def _shown(rows: Rows, row: ManagedPolicyRow, *, full: bool = True) -> Params:
     return shown
 
 
-def _own(rows: Rows, call: Call) -> ManagedPolicyRow:
+def named(rows: Rows, call: Call) -> ManagedPolicyRow:
+    """The policy that the request names. Raises NoSuchEntity."""
+    return policy_of_arn(rows, call, call.params["PolicyArn"])
+
+
+def own(rows: Rows, call: Call) -> ManagedPolicyRow:
     """The policy that the request would change. Raises AccessDenied for one of AWS's."""
-    row = policy_of_arn(rows, call, call.params["PolicyArn"])
+    row = named(rows, call)
     if row.arn in AWS_MANAGED:
         raise RequestError("AccessDenied", "Policies that AWS manages cannot be changed.")
     return row
@@ -76,7 +77,7 @@ def _no_version(call: Call) -> RequestError:
     )
 
 
-@OPERATIONS.operation("CreatePolicy", checks=on_all("iam:CreatePolicy", "policy"))
+@OPERATIONS.operation("CreatePolicy", checks=on_new("iam:CreatePolicy", "policy"))
 async def create_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     path, name, text = call.params.get("Path") or "/", call.params["PolicyName"], call.params["PolicyDocument"]
     _checked(text)
@@ -98,7 +99,8 @@ async def create_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
             raise RequestError(
                 "EntityAlreadyExists", f"A policy called {name} already exists. Duplicate names are not allowed."
             )
-        return _shown(rows, row)
+        quotas.require("PoliciesPerAccount", identities.count_managed_policies(rows, account_of(call)))
+        return show(rows, row)
 
     return Reply({"Policy": await call.commit(iam.db, authorized, write)})
 
@@ -106,7 +108,7 @@ async def create_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 @OPERATIONS.operation("GetPolicy", checks=on_policy("iam:GetPolicy"))
 async def get_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def read(rows: Rows) -> Params:
-        return _shown(rows, policy_of_arn(rows, call, call.params["PolicyArn"]))
+        return show(rows, named(rows, call))
 
     return Reply({"Policy": await access.read(authorized, call, iam, read)})
 
@@ -123,7 +125,7 @@ async def list_policies(authorized: Authorized, call: Call, iam: Iam) -> Reply:
         if scope in ("All", "AWS") and prefix == "/":
             found += [policy_of_arn(rows, call, arn) for arn in AWS_MANAGED]
         return {
-            row.arn: _shown(rows, row, full=False)
+            row.arn: show(rows, row, full=False)
             for row in found
             if not attached or identities.holders_of(rows, row.arn)
         }
@@ -135,7 +137,7 @@ async def list_policies(authorized: Authorized, call: Call, iam: Iam) -> Reply:
 @OPERATIONS.operation("DeletePolicy", checks=on_policy("iam:DeletePolicy"))
 async def delete_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def write(rows: Rows) -> None:
-        row = _own(rows, call)
+        row = own(rows, call)
         if identities.holders_of(rows, row.arn) or identities.bounded_by(rows, row.arn):
             raise RequestError("DeleteConflict", "Cannot delete a policy attached to entities.")
         if len(identities.list_policy_versions(rows, row.arn)) > 1:
@@ -150,7 +152,7 @@ async def delete_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     return Reply()
 
 
-def _shown_version(row: ManagedPolicyRow, version: PolicyVersionRow, *, full: bool) -> Params:
+def show_version(row: ManagedPolicyRow, version: PolicyVersionRow, *, full: bool) -> Params:
     shown: Params = {
         "VersionId": f"v{version.version}",
         "IsDefaultVersion": version.version == row.default_version,
@@ -159,7 +161,7 @@ def _shown_version(row: ManagedPolicyRow, version: PolicyVersionRow, *, full: bo
     return shown | ({"Document": entities.encoded(version.document)} if full else {})
 
 
-def _versions(rows: Rows, row: ManagedPolicyRow) -> list[PolicyVersionRow]:
+def versions(rows: Rows, row: ManagedPolicyRow) -> list[PolicyVersionRow]:
     if row.arn in AWS_MANAGED:
         return [PolicyVersionRow(1, AWS_MANAGED[row.arn], 0)]
     return identities.list_policy_versions(rows, row.arn)
@@ -171,19 +173,14 @@ async def create_policy_version(authorized: Authorized, call: Call, iam: Iam) ->
     _checked(text)
 
     def write(rows: Rows) -> Params:
-        row = _own(rows, call)
-        if len(identities.list_policy_versions(rows, row.arn)) >= MAX_VERSIONS:
-            raise RequestError(
-                "LimitExceeded",
-                "A managed policy can have up to 5 versions. Before you create a new version, you must delete an "
-                "existing version.",
-            )
+        row = own(rows, call)
+        quotas.require("VersionsPerPolicy", len(identities.list_policy_versions(rows, row.arn)) + 1)
         number = row.last_version + 1
         default = number if call.params.get("SetAsDefault") else row.default_version
         row = replace(row, last_version=number, default_version=default, updated_at=iam.now_ms())
         version = PolicyVersionRow(number, text, iam.now_ms())
         identities.add_policy_version(rows, row, version)
-        return _shown_version(row, version, full=False)
+        return show_version(row, version, full=False)
 
     return Reply({"PolicyVersion": await call.commit(iam.db, authorized, write)})
 
@@ -191,10 +188,10 @@ async def create_policy_version(authorized: Authorized, call: Call, iam: Iam) ->
 @OPERATIONS.operation("GetPolicyVersion", checks=on_policy("iam:GetPolicyVersion"))
 async def get_policy_version(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def read(rows: Rows) -> Params:
-        row = policy_of_arn(rows, call, call.params["PolicyArn"])
-        for version in _versions(rows, row):
+        row = named(rows, call)
+        for version in versions(rows, row):
             if version.version == _number(call):
-                return _shown_version(row, version, full=True)
+                return show_version(row, version, full=True)
         raise _no_version(call)
 
     return Reply({"PolicyVersion": await access.read(authorized, call, iam, read)})
@@ -203,8 +200,8 @@ async def get_policy_version(authorized: Authorized, call: Call, iam: Iam) -> Re
 @OPERATIONS.operation("ListPolicyVersions", checks=on_policy("iam:ListPolicyVersions"))
 async def list_policy_versions(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def read(rows: Rows) -> dict[str, Params]:
-        row = policy_of_arn(rows, call, call.params["PolicyArn"])
-        return {f"v{each.version}": _shown_version(row, each, full=True) for each in _versions(rows, row)}
+        row = named(rows, call)
+        return {f"v{each.version}": show_version(row, each, full=True) for each in versions(rows, row)}
 
     shown = await access.read(authorized, call, iam, read)
     return Reply(entities.names_page(call, shown, "Versions", shown.__getitem__))
@@ -213,7 +210,7 @@ async def list_policy_versions(authorized: Authorized, call: Call, iam: Iam) -> 
 @OPERATIONS.operation("DeletePolicyVersion", checks=on_policy("iam:DeletePolicyVersion"))
 async def delete_policy_version(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def write(rows: Rows) -> None:
-        row = _own(rows, call)
+        row = own(rows, call)
         if row.default_version == _number(call):
             raise RequestError("DeleteConflict", "Cannot delete the default version of a policy.")
         if not identities.delete_policy_version(rows, row.arn, _number(call)):
@@ -226,7 +223,7 @@ async def delete_policy_version(authorized: Authorized, call: Call, iam: Iam) ->
 @OPERATIONS.operation("SetDefaultPolicyVersion", checks=on_policy("iam:SetDefaultPolicyVersion"))
 async def set_default_policy_version(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def write(rows: Rows) -> None:
-        row = _own(rows, call)
+        row = own(rows, call)
         if _number(call) not in {each.version for each in identities.list_policy_versions(rows, row.arn)}:
             raise _no_version(call)
         identities.change_managed_policy(rows, replace(row, default_version=_number(call), updated_at=iam.now_ms()))
@@ -238,7 +235,7 @@ async def set_default_policy_version(authorized: Authorized, call: Call, iam: Ia
 @OPERATIONS.operation("ListEntitiesForPolicy", checks=on_policy("iam:ListEntitiesForPolicy"))
 async def list_entities_for_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def read(rows: Rows) -> Params:
-        row = policy_of_arn(rows, call, call.params["PolicyArn"])
+        row = named(rows, call)
         as_boundary = call.params.get("PolicyUsageFilter") == "PermissionsBoundary"
         held = identities.bounded_by(rows, row.arn) if as_boundary else identities.holders_of(rows, row.arn)
         held = [arn for arn in held if arn.split(":")[4] == account_of(call)]
@@ -262,31 +259,3 @@ def _add_holder(rows: Rows, call: Call, found: Params, holder: tuple[str, str]) 
         found["PolicyRoles"].append({"RoleName": name, "RoleId": role.role_id})
     elif group and wanted in (None, "Group"):
         found["PolicyGroups"].append({"GroupName": name, "GroupId": group.group_id})
-
-
-@OPERATIONS.operation("TagPolicy", checks=on_policy("iam:TagPolicy"))
-async def tag_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    def write(rows: Rows) -> None:
-        row = _own(rows, call)
-        identities.change_managed_policy(rows, replace(row, tags=entities.with_tags(row.tags, call)))
-
-    await call.commit(iam.db, authorized, write)
-    return Reply()
-
-
-@OPERATIONS.operation("UntagPolicy", checks=on_policy("iam:UntagPolicy"))
-async def untag_policy(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    def write(rows: Rows) -> None:
-        row = _own(rows, call)
-        identities.change_managed_policy(rows, replace(row, tags=entities.without_tags(row.tags, call)))
-
-    await call.commit(iam.db, authorized, write)
-    return Reply()
-
-
-@OPERATIONS.operation("ListPolicyTags", checks=on_policy("iam:ListPolicyTags"))
-async def list_policy_tags(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    tags = (
-        await access.read(authorized, call, iam, lambda rows: policy_of_arn(rows, call, call.params["PolicyArn"]))
-    ).tags
-    return Reply(entities.names_page(call, tags, "Tags", lambda name: {"Key": name, "Value": tags[name]}))

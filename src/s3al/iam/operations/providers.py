@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError
-from s3al.iam import access, entities
+from s3al.iam import access, entities, quotas
+from s3al.iam.checks import with_tagging
 from s3al.iam.entities import account_of
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -24,12 +25,13 @@ from s3al.store import identities
 from s3al.store.database import Rows
 from s3al.store.identities import OidcProviderRow
 
-MAX_CLIENT_IDS: Final = 100
+_KIND: Final = "OpenIDConnectProvider"
 
 
-def _on_provider(action: str) -> Checks[Iam]:
+def on_provider(action: str) -> Checks[Iam]:
     def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
-        return (Check(action, call.params.get("OpenIDConnectProviderArn") or _arn(call)),)
+        check = Check(action, call.params.get("OpenIDConnectProviderArn") or _arn(call))
+        return with_tagging(call, check, _KIND) if action == f"iam:Create{_KIND}" else (check,)
 
     return checks
 
@@ -48,7 +50,7 @@ def _checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _found(rows: Rows, call: Call) -> OidcProviderRow:
+def named(rows: Rows, call: Call) -> OidcProviderRow:
     arn = call.params["OpenIDConnectProviderArn"]
     row = identities.find_oidc_provider(rows, arn)
     if row is None or row.account_id != account_of(call):
@@ -56,7 +58,7 @@ def _found(rows: Rows, call: Call) -> OidcProviderRow:
     return row
 
 
-@OPERATIONS.operation("CreateOpenIDConnectProvider", checks=_on_provider("iam:CreateOpenIDConnectProvider"))
+@OPERATIONS.operation("CreateOpenIDConnectProvider", checks=on_provider("iam:CreateOpenIDConnectProvider"))
 async def create_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     url = _checked_url(call.params["Url"])
     row = OidcProviderRow(
@@ -68,21 +70,22 @@ async def create_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply
         iam.now_ms(),
         entities.tags_of(call),
     )
-    if len(row.client_ids) > MAX_CLIENT_IDS:
-        raise entities.too_many("ClientIdsPerOpenIdConnectProvider", MAX_CLIENT_IDS)
+    quotas.require("ClientIdsPerOpenIdConnectProvider", len(row.client_ids))
 
     def write(rows: Rows) -> None:
         if identities.find_oidc_provider(rows, row.arn):
             raise RequestError("EntityAlreadyExists", f"Provider with url {url} already exists.")
+        held = len(identities.list_oidc_providers(rows, row.account_id))
+        quotas.require("OpenIdConnectProvidersPerAccount", held + 1)
         identities.put_oidc_provider(rows, row)
 
     await call.commit(iam.db, authorized, write)
     return Reply({"OpenIDConnectProviderArn": row.arn} | ({"Tags": entities.tag_list(row.tags)} if row.tags else {}))
 
 
-@OPERATIONS.operation("GetOpenIDConnectProvider", checks=_on_provider("iam:GetOpenIDConnectProvider"))
+@OPERATIONS.operation("GetOpenIDConnectProvider", checks=on_provider("iam:GetOpenIDConnectProvider"))
 async def get_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    row = await access.read(authorized, call, iam, lambda rows: _found(rows, call))
+    row = await access.read(authorized, call, iam, lambda rows: named(rows, call))
     return Reply(
         {
             "Url": row.url.partition("://")[2],
@@ -94,7 +97,7 @@ async def get_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     )
 
 
-@OPERATIONS.operation("ListOpenIDConnectProviders", checks=_on_provider("iam:ListOpenIDConnectProviders"))
+@OPERATIONS.operation("ListOpenIDConnectProviders", checks=on_provider("iam:ListOpenIDConnectProviders"))
 async def list_providers(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     found = await access.read(
         authorized, call, iam, lambda rows: identities.list_oidc_providers(rows, account_of(call))
@@ -102,9 +105,9 @@ async def list_providers(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     return Reply({"OpenIDConnectProviderList": [{"Arn": row.arn} for row in found]})
 
 
-@OPERATIONS.operation("DeleteOpenIDConnectProvider", checks=_on_provider("iam:DeleteOpenIDConnectProvider"))
+@OPERATIONS.operation("DeleteOpenIDConnectProvider", checks=on_provider("iam:DeleteOpenIDConnectProvider"))
 async def delete_provider(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    await call.commit(iam.db, authorized, lambda rows: identities.delete_oidc_provider(rows, _found(rows, call).arn))
+    await call.commit(iam.db, authorized, lambda rows: identities.delete_oidc_provider(rows, named(rows, call).arn))
     return Reply()
 
 
@@ -113,8 +116,7 @@ Change = Callable[[OidcProviderRow, Call], OidcProviderRow]
 
 def _with_client(row: OidcProviderRow, call: Call) -> OidcProviderRow:
     clients = tuple(dict.fromkeys((*row.client_ids, call.params["ClientID"])))
-    if len(clients) > MAX_CLIENT_IDS:
-        raise entities.too_many("ClientIdsPerOpenIdConnectProvider", MAX_CLIENT_IDS)
+    quotas.require("ClientIdsPerOpenIdConnectProvider", len(clients))
     return replace(row, client_ids=clients)
 
 
@@ -126,28 +128,18 @@ def _with_thumbprints(row: OidcProviderRow, call: Call) -> OidcProviderRow:
     return replace(row, thumbprints=tuple(call.params["ThumbprintList"]))
 
 
-def _with_tags(row: OidcProviderRow, call: Call) -> OidcProviderRow:
-    return replace(row, tags=entities.with_tags(row.tags, call))
-
-
-def _without_tags(row: OidcProviderRow, call: Call) -> OidcProviderRow:
-    return replace(row, tags=entities.without_tags(row.tags, call))
-
-
 _CHANGES: Final[dict[str, Change]] = {
     "AddClientIDToOpenIDConnectProvider": _with_client,
     "RemoveClientIDFromOpenIDConnectProvider": _without_client,
     "UpdateOpenIDConnectProviderThumbprint": _with_thumbprints,
-    "TagOpenIDConnectProvider": _with_tags,
-    "UntagOpenIDConnectProvider": _without_tags,
 }
 
 
 def _declare(name: str, change: Change) -> None:
-    @OPERATIONS.operation(name, checks=_on_provider(f"iam:{name}"))
+    @OPERATIONS.operation(name, checks=on_provider(f"iam:{name}"))
     async def changed(authorized: Authorized, call: Call, iam: Iam) -> Reply:
         await call.commit(
-            iam.db, authorized, lambda rows: identities.put_oidc_provider(rows, change(_found(rows, call), call))
+            iam.db, authorized, lambda rows: identities.put_oidc_provider(rows, change(named(rows, call), call))
         )
         return Reply()
 

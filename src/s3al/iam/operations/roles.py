@@ -1,6 +1,6 @@
 """Roles and their trust policies.
 
-Source: IAM API Reference, CreateRole, GetRole, UpdateRole, UpdateAssumeRolePolicy, DeleteRole, ListRoles, TagRole.
+Source: IAM API Reference, CreateRole, GetRole, UpdateRole, UpdateAssumeRolePolicy, DeleteRole.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from s3al.auth.authorized import Authorized
 from s3al.iam import access, entities
-from s3al.iam.entities import account_of, on_all, on_entity, role_named
+from s3al.iam.checks import on_entity, on_new
+from s3al.iam.entities import account_of, role_named
+from s3al.iam.operations.named import put_new, refuse_with_policies
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
 from s3al.service.operation import Call, Reply
@@ -21,7 +23,7 @@ from s3al.store.identities import RoleRow
 _DEFAULT_SESSION_S = 3600
 
 
-@OPERATIONS.operation("CreateRole", checks=on_all("iam:CreateRole", "role"))
+@OPERATIONS.operation("CreateRole", checks=on_new("iam:CreateRole", "role"))
 async def create_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     params = call.params
     path, name = params.get("Path") or "/", params["RoleName"]
@@ -42,8 +44,7 @@ async def create_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
             boundary_arn=entities.checked_boundary(rows, call),
             tags=entities.tags_of(call),
         )
-        if not identities.put_identity(rows, row):
-            raise entities.exists_already("role", name)
+        put_new(rows, row)
         return row
 
     return Reply({"Role": entities.shown_role(await call.commit(iam.db, authorized, write))})
@@ -103,46 +104,8 @@ async def update_assume_role_policy(authorized: Authorized, call: Call, iam: Iam
 async def delete_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
     def write(rows: Rows) -> None:
         role = role_named(rows, call)
-        if identities.list_inline_policies(rows, role.arn):
-            raise entities.conflict("must delete policies first")
-        if identities.attached_policies(rows, role.arn):
-            raise entities.conflict("must detach all policies first")
+        refuse_with_policies(rows, role.arn)
         identities.delete_identity(rows, role.arn)
 
     await call.commit(iam.db, authorized, write)
     return Reply()
-
-
-@OPERATIONS.operation("ListRoles", checks=on_all("iam:ListRoles", "role"))
-async def list_roles(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    prefix, beyond, limit = call.params.get("PathPrefix") or "/", entities.after(call), entities.wanted(call) + 1
-    found = await access.read(
-        authorized,
-        call,
-        iam,
-        lambda rows: identities.list_roles(rows, account_of(call), path_prefix=prefix, after=beyond, limit=limit),
-    )
-    shown, ending = entities.page(call, found, lambda row: row.name)
-    return Reply({"Roles": [entities.shown_role(row, full=False) for row in shown]} | ending)
-
-
-@OPERATIONS.operation("TagRole", checks=on_entity("iam:TagRole", role_named))
-async def tag_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    return await _change(authorized, call, iam, lambda role: replace(role, tags=entities.with_tags(role.tags, call)))
-
-
-@OPERATIONS.operation("UntagRole", checks=on_entity("iam:UntagRole", role_named))
-async def untag_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    return await _change(authorized, call, iam, lambda role: replace(role, tags=entities.without_tags(role.tags, call)))
-
-
-@OPERATIONS.operation("ListRoleTags", checks=on_entity("iam:ListRoleTags", role_named))
-async def list_role_tags(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    tags = (await access.read(authorized, call, iam, lambda rows: role_named(rows, call))).tags
-    return Reply(entities.names_page(call, tags, "Tags", lambda name: {"Key": name, "Value": tags[name]}))
-
-
-@OPERATIONS.operation("ListInstanceProfilesForRole", checks=on_entity("iam:ListInstanceProfilesForRole", role_named))
-async def list_instance_profiles_for_role(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    """There are no instances here, and so no profiles; Terraform asks before it deletes a role."""
-    return Reply({"InstanceProfiles": [], "IsTruncated": False})

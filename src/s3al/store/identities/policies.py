@@ -181,6 +181,20 @@ def list_managed_policies(
     return [_policy(row) for row in found]
 
 
+def count_managed_policies(rows: Rows, account_id: str) -> int:
+    return int(rows.all("SELECT count(*) FROM managed_policies WHERE account_id = ?", (account_id,))[0][0])
+
+
+def count_policy_versions(rows: Rows, account_id: str) -> int:
+    """Of all policies of the account."""
+    found = rows.all(
+        "SELECT count(*) FROM policy_versions v JOIN managed_policies p ON p.arn = v.policy_arn"
+        " WHERE p.account_id = ?",
+        (account_id,),
+    )
+    return int(found[0][0])
+
+
 def delete_managed_policy(rows: Rows, arn: str) -> bool:
     removed = rows.run("DELETE FROM managed_policies WHERE arn = ?", (arn,))
     rows.run("DELETE FROM policy_versions WHERE policy_arn = ?", (arn,))
