@@ -35,6 +35,9 @@ SPECIAL = {
     # The query protocol has no way to say a structure without members.
     "PolicyDescriptorType": st.just({"arn": "arn:aws:iam::111122223333:policy/one"}),
     "ProvidedContext": st.just({"ProviderArn": "arn:aws:iam::111122223333:thing/one"}),
+    "ContextEntry": st.just({"ContextKeyName": "aws:SourceIp", "ContextKeyValues": ["10.0.0.1"]}),
+    "OrderedOrganizationPolicyType": st.just({"ServiceControlPolicyInputList": ["one"]}),
+    "PolicyIdentifier": st.just({"PolicyArn": "arn:aws:iam::111122223333:policy/one"}),
     "policyVersionIdType": st.sampled_from(["v1", "v12"]),
     "tokenCodeType": st.text("0123456789", min_size=6, max_size=6),
 }
