@@ -18,7 +18,7 @@ from s3al.auth.decision import ContextValue
 from s3al.explain.decisions import VIA_SERVICE, Question, weigh
 from s3al.explain.observed import Trial
 from s3al.explain.ports import Explaining
-from s3al.explain.principals import Person, outsiders, principals
+from s3al.explain.principals import Person, by_name, outsiders, principals
 from s3al.explain.verdicts import By, Verdict
 from s3al.kms.access import compiled
 from s3al.kms.key_specs import ENCRYPT_DECRYPT, SYMMETRIC
@@ -189,6 +189,8 @@ def _row(rows: Rows, ports: Explaining, person: Person, asking: _Asking) -> Matr
     key = asking.key
     foreign = person.principal.account_id not in (key.account_id, None)
     half = foreign and not asking.sees_all
+    if half:  # by name alone: not even whether it exists is the key owner's business
+        person = by_name(person.name, key.account_id, ports.now_ms()) or person
     trial = Trial(assumed=half)
     verdicts = []
     for column in asking.columns:

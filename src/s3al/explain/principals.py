@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from s3al.auth.policy import Policy
@@ -49,12 +49,7 @@ def find_principal(rows: Rows, name: str, *, account_id: str, now_ms: int) -> Pe
     does not exist."""
     if name in (ANYONE, "*"):
         return Person(ANYONE, ANONYMOUS)
-    if re.fullmatch(r"\d{12}", name):
-        name = f"arn:aws:iam::{name}:root"
-    elif _OF_ACCOUNT.fullmatch(name):
-        service = "sts" if name.startswith("assumed-role/") else "iam"
-        name = f"arn:aws:{service}::{account_id}:{name}"
-    found = _ARN.fullmatch(name)
+    found = _ARN.fullmatch(_whole(name, account_id))
     if found is None or not _OF_ACCOUNT.fullmatch(found["rest"]):
         raise RequestError("ValidationError", "The principal must be the ARN of a root, user, role or role session.")
     account = accounts.find_account(rows, found["account"])
@@ -130,15 +125,42 @@ def _named(rows: Rows, names: Iterable[str], account_id: str, now_ms: int) -> It
         try:
             yield find_principal(rows, name, account_id=account_id, now_ms=now_ms)
         except RequestError:
-            gone = _gone(name)
+            gone = by_name(name, account_id, now_ms)
             if gone is not None:
-                yield gone
+                yield replace(gone, exists=False)
 
 
-def _gone(name: str) -> Person | None:
-    """One who is named and does not exist: by name alone, without policies of its own."""
-    found = _ARN.fullmatch(name)
-    if found is None:
+def by_name(name: str, account_id: str, now_ms: int) -> Person | None:
+    """The principal that a name means, whether it exists or not: without tags, policies or id. None for no name of a
+    principal with an account. account_id: in which `root`, `user/...` and `role/...` are read."""
+    found = _ARN.fullmatch(_whole(name, account_id))
+    if found is None or not _OF_ACCOUNT.fullmatch(found["rest"]):
         return None
-    kind = "root" if found["rest"] == "root" else "user"
-    return Person(name, Principal(kind, found["account"], name, ""), exists=False)  # type: ignore[arg-type]
+    arn, account, rest = found[0], found["account"], found["rest"]
+    if rest == "root":
+        return Person(arn, Principal("root", account, arn, account))
+    if rest.startswith("user/"):
+        return Person(arn, Principal("user", account, arn, ""))
+    session = _SESSION.fullmatch(rest)
+    if session is None and found["service"] == "sts":
+        return None
+    name_of_session = session["session"] if session else SESSION
+    issuer = f"arn:aws:iam::{account}:role/{session['role']}" if session else arn
+    principal = Principal(
+        kind="assumed-role",
+        account_id=account,
+        arn=session_arn(issuer, name_of_session),
+        user_id="",
+        session_name=name_of_session,
+        issuer_arn=issuer,
+        session=Session(now_ms, now_ms + _HOUR_MS),
+    )
+    return Person(arn, principal)
+
+
+def _whole(name: str, account_id: str) -> str:
+    if re.fullmatch(r"\d{12}", name):
+        return f"arn:aws:iam::{name}:root"
+    if _OF_ACCOUNT.fullmatch(name):
+        return f"arn:aws:{'sts' if name.startswith('assumed-role/') else 'iam'}::{account_id}:{name}"
+    return name

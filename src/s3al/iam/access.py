@@ -6,7 +6,8 @@ does not: evaluation (auth.evaluate), loading a caller's policies (service.ident
 
 Laws: nobody acts on another account's identities; to take a role needs its trust policy and, unless that names the
 caller itself, a policy of the caller; a role that is not there is answered as one that refuses; the operations of our
-own API (`s3al:*`) belong to the root of the operator's account, and to those of that account whom a policy lets. What a
+own API (`s3al:*`) belong to the root of the operator's account, and to those of that account whom a policy lets; those
+about one account's own things also to that account, in the same way. What a
 session token without a second factor may not do (IAM, most of STS) stands here too.
 
 Sources: STS API Reference; IAM User Guide, "Policy evaluation logic", "Compare AWS STS credentials".
@@ -93,8 +94,11 @@ def _decide_account(rows: Rows, request: AccessRequest, identity: Identity) -> D
 
 
 def _decide_own(rows: Rows, request: AccessRequest, identity: Identity) -> Decision:
-    operator = accounts.find_operator(rows)
-    owner = operator.account_id if operator else None
+    """An operation that is about something of the caller's own account names that account in its check."""
+    owner = request.context.get("aws:ResourceAccount")
+    if owner != request.principal.account_id:
+        operator = accounts.find_operator(rows)
+        owner = operator.account_id if operator else None
     return identity.evaluate(request, resource_policy=None, resource_account=owner, owner_allows=True)
 
 

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 from s3al.explain.decisions import decide
 from s3al.explain.matrix import Matrix, key_matrix
 from s3al.explain.ports import OPERATIONS, Explaining
@@ -17,7 +21,7 @@ from s3al.explain.verdicts import Verdict
 from s3al.iam.accounts import AccessKey, create_account, replace_root_key, root_arn
 from s3al.store import catalog, keystore
 from s3al.store.keystore import KeyRow
-from support.house import REGION, House
+from support.house import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, House
 from support.people import Person, give, make_role, make_user
 
 
@@ -138,6 +142,23 @@ class World:
 
         found: Verdict = self.read(read)
         return found
+
+    def can(self, principal: str, action: str, resource: str, *, by: Any = None, **context: Any) -> Any:
+        """The answer of our own API to the operator, or to whoever has the keys `by`."""
+        given = {name.replace("_", ":", 1): value for name, value in context.items()}
+        members = {"principal": principal, "action": action, "resource": resource, "context": given}
+        return self.own("Can", by=by, **members)
+
+    def own(self, operation: str, *, by: Any = None, **members: Any) -> Any:
+        """The answer, or the error with its status."""
+        host, target, body = "127.0.0.1:9000", f"/_s3al/v1/{operation}", json.dumps(members).encode()
+        keys = by or {"aws_access_key_id": ACCESS_KEY_ID, "aws_secret_access_key": SECRET_ACCESS_KEY}
+        signer = Credentials(*keys.values())
+        asked = AWSRequest("POST", f"https://{host}{target}", data=body, headers={"Host": host})
+        SigV4Auth(signer, "s3al", REGION).add_auth(asked)
+        headers = {name: str(value) for name, value in asked.headers.items()}
+        found = self.house.ask("POST", target, headers, body)
+        return found.document if found.status == 200 else found.document["error"] | {"status": found.status}
 
     def matrix(self, arn: str, **more: Any) -> Matrix:
         row = self.key_row(arn)
