@@ -30,6 +30,7 @@ from s3al.commands.backup import commands as backups
 from s3al.commands.cse import cse
 from s3al.commands.keys import keys
 from s3al.commands.objects import commands as objects
+from s3al.commands.posture import command as posture
 from s3al.commands.prove import command as prove
 from s3al.commands.seals import seals
 from s3al.errors import ConfigError, S3alError
@@ -57,6 +58,7 @@ cli.add_typer(cse, name="cse")
 cli.add_typer(backups)
 cli.add_typer(seals, name="seal")
 cli.add_typer(prove)
+cli.add_typer(posture)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 from s3al.errors import ConfigError, S3alError
 
 SERVICE = "s3al"
+_LIVE = "/_s3al/health/live"
 DEFAULT_ENDPOINT = "http://127.0.0.1:9000"
 
 
@@ -51,6 +52,18 @@ class OwnApi:
         except BotoCoreError as error:
             raise _unusable(error) from error
         self._http = URLLib3Session(verify=verify)
+
+    def is_there(self) -> bool:
+        """Whether it is a server of s3al that answers at the endpoint; asks without a signature."""
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError, HTTPClientError
+
+        request = AWSRequest(method="GET", url=f"{self.endpoint.rstrip('/')}{_LIVE}")
+        try:
+            response = self._http.send(request.prepare())
+        except (BotoCoreError, HTTPClientError):
+            return False
+        return bool(response.status_code == 200 and response.content == b"live\n")
 
     def call(self, operation: str, document: dict[str, Any]) -> dict[str, Any]:
         """Raises ConfigError without a server, S3alError with what the server answered otherwise."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,27 @@ def test_the_command_starts_without_the_libraries_of_the_server():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_posture_is_told_and_drawn_without_the_libraries_of_the_server():
+    script = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('granian', 'apsw', 'lxml', 'orjson', 'awscrt', 'jwt')))\n"
+        "from unit.posture.world import troubled\n"
+        "from s3al.posture import gathering, kms_keys, objects\n"
+        "from s3al.posture.page import page\n"
+        "from s3al.posture.report import Report\n"
+        "from s3al.posture.rules import judge\n"
+        "from s3al.posture.sarif import sarif\n"
+        "told = Report(troubled(), judge(troubled()))\n"
+        "print(len(sarif(told)['runs']), page(told)[:15])\n"
+    )
+    tests = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": tests},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("1 <!doctype html>\n", "")
 
 
 def test_serving_without_the_server_extra_says_what_to_install(tmp_path):
