@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from s3al.kms.service import OPERATIONS
 from s3al.wire.operations import ALLOWED
 from support.settings import SSE_KMS, new_account, new_bucket, new_key, refused
-from unit.kms.violations import violations
+from support.violations import violations
 
 pytestmark = pytest.mark.client("boto3")
 CONTEXT = {"purpose": "test"}

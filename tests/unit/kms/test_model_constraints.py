@@ -16,7 +16,7 @@ from s3al.wire.model import compile_service
 from s3al.wire.operations import ALLOWED
 from s3al.wire.plan import Route
 from s3al.wire.quirks import quirks_of
-from unit.kms.violations import Violation, valid, violations
+from support.violations import Violation, valid, violations
 from unit.kms.world import model
 
 PLAN = compile_service(

@@ -1,4 +1,4 @@
-"""From AWS's model: a valid request of each KMS operation, and every way to break one constraint of it.
+"""From AWS's models: a valid request of each operation, and every way to break one constraint of it.
 
 Each violation changes one member. Values that satisfy a pattern are typed here by shape; all else follows from the
 model.
@@ -32,6 +32,9 @@ SAMPLES: dict[str, Any] = {
     "XksProxyUriEndpointType": "https://example.com",
     "XksProxyUriPathType": "/kms/xks/v1",
     "XksProxyVpcEndpointServiceNameType": "com.amazonaws.vpce.us-east-1.vpce-svc-example",
+    **dict.fromkeys(("pathType", "policyPathType", "pathPrefixType"), "/"),
+    "policyVersionIdType": "v1",
+    "tokenCodeType": "000000",
 }
 BAD_CHARACTERS = "\u2603 \n"  # in no pattern of identifiers
 
@@ -112,9 +115,19 @@ def _wrong_values(shape: Shape) -> Iterator[tuple[str, Any, str]]:
         yield "too short", make(least - 1), f"length greater than or equal to {least}"
     if most is not None:
         yield "too long", make(most + 1), f"length less than or equal to {most}"
-    if kind == "string" and bounds.get("pattern") and not re.fullmatch(bounds["pattern"], BAD_CHARACTERS):
+    if kind == "string" and bounds.get("pattern") and not _meets(bounds["pattern"], BAD_CHARACTERS):
         value = (BAD_CHARACTERS * 40)[: max(least or 1, min(3, most or 3))]
         yield "out of pattern", value, "regular expression pattern"
+
+
+# Java's classes of characters, as far as they tell ours apart: a snowman is neither letter nor number nor space.
+_CLASSES = {r"\p{L}": "A-Za-z", r"\p{N}": "0-9", r"\p{Z}": " "}
+
+
+def _meets(pattern: str, text: str) -> bool:
+    for java, python in _CLASSES.items():
+        pattern = pattern.replace(java, python)
+    return re.fullmatch(pattern, text) is not None
 
 
 def _lower(name: str) -> str:
