@@ -16,6 +16,7 @@ import hashlib
 import hmac
 
 from s3al.auth.sigv4 import Seed
+from s3al.crypto.mac import hmac_sha256
 from s3al.errors import RequestError
 
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -32,7 +33,7 @@ def trailer_signature(seed: Seed, previous: str, canonical_trailers: bytes) -> s
 
 def _signature(seed: Seed, label: str, previous: str, digests: str) -> str:
     text = f"{label}\n{seed.timestamp}\n{seed.scope_string}\n{previous}\n{digests}"
-    return hmac.digest(seed.signing_key, text.encode(), "sha256").hex()
+    return hmac_sha256(seed.signing_key, text.encode()).hex()
 
 
 class ChunkVerifier:

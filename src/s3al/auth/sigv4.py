@@ -57,6 +57,7 @@ __all__ = [
 ]
 
 MAX_SKEW_S = 15 * 60
+_SECOND = timedelta(seconds=1)
 _MAY_BE_UNSIGNED = frozenset(
     {
         ("x-amz-content-sha256", "header"),  # its value is part of what is signed
@@ -127,7 +128,7 @@ def _mismatch(scope: Scope, to_sign: str) -> RequestError:
 
 
 def _check_time(signed: SignedRequest, now: datetime) -> None:
-    age_s = (now - signed.signed_at).total_seconds()
+    age_s = (now - signed.signed_at) / _SECOND
     if signed.expires_s is not None:
         if -MAX_SKEW_S <= age_s <= signed.expires_s:
             return

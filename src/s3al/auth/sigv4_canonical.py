@@ -14,12 +14,13 @@ Authorization Header".
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
+
+from s3al.crypto.mac import hmac_sha256
 
 Headers = Mapping[str, str]
 Query = Sequence[tuple[str, str]]
@@ -37,14 +38,14 @@ _TIMESTAMP = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    key = hmac.digest(f"AWS4{secret}".encode(), date.encode(), "sha256")
+    key = hmac_sha256(f"AWS4{secret}".encode(), date.encode())
     for part in (region, service, TERMINATOR):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = hmac_sha256(key, part.encode())
     return key
 
 
 def signature_of(key: bytes, text: str) -> str:
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return hmac_sha256(key, text.encode()).hex()
 
 
 def string_to_sign(timestamp: str, scope: str, canonical: str) -> str:

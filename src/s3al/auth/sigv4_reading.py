@@ -157,7 +157,32 @@ def parse_scope(credential: str, place: Place, service_hint: str | None) -> Scop
 
 
 def _parse_header(authorization: str, headers: Headers, service_hint: str | None) -> SignedRequest:
-    service = service_hint or claimed_service(headers, ()) or "s3"
+    begun, mark, signature = authorization.rpartition("Signature=")
+    if mark and signature.isalnum():  # last, where SDKs write it
+        scope, signed_headers = _begun(begun, service_hint)
+    else:
+        scope, signed_headers, signature = _components(authorization, service_hint)
+    return SignedRequest(
+        kind="header",
+        scope=scope,
+        signed_headers=signed_headers,
+        signature=signature,
+        signed_at=_header_date(headers, scope),
+        expires_s=None,
+        payload_hash=_header_payload_hash(headers, scope.service),
+        session_token=headers.get("x-amz-security-token"),
+    )
+
+
+@lru_cache(maxsize=_SCOPES_REMEMBERED)  # the same for many requests of one client
+def _begun(begun: str, service_hint: str | None) -> tuple[Scope, tuple[str, ...]]:
+    """What an Authorization header says before its signature."""
+    scope, signed_headers, _ = _components(f"{begun}Signature=0", service_hint)
+    return scope, signed_headers
+
+
+def _components(authorization: str, service_hint: str | None) -> tuple[Scope, tuple[str, ...], str]:
+    service = service_hint or claimed_service({"authorization": authorization}, ()) or "s3"
     scheme, space, rest = authorization.strip().partition(" ")
     if scheme != ALGORITHM or not space:
         raise _wrong_scheme(scheme, bool(space), service)
@@ -173,17 +198,7 @@ def _parse_header(authorization: str, headers: Headers, service_hint: str | None
         if name not in values:
             raise fault("missing", service, "header", value=name)
     scope = parse_scope(values["Credential"], "header", service_hint)
-    signed_at = _header_date(headers, scope)
-    return SignedRequest(
-        kind="header",
-        scope=scope,
-        signed_headers=tuple(values["SignedHeaders"].lower().split(";")),
-        signature=values["Signature"],
-        signed_at=signed_at,
-        expires_s=None,
-        payload_hash=_header_payload_hash(headers, scope.service),
-        session_token=headers.get("x-amz-security-token"),
-    )
+    return scope, tuple(values["SignedHeaders"].lower().split(";")), values["Signature"]
 
 
 def _wrong_scheme(scheme: str, has_more: bool, service: str) -> RequestError:

@@ -13,7 +13,6 @@ Source: spec/key-hierarchy.md; NIST SP 800-108r1, section 4.1 (counter mode); SP
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from s3al.crypto.encoding import canonical, canonical_map
+from s3al.crypto.mac import hmac_sha256
 from s3al.errors import IntegrityError
 
 KEY_BYTES = 32
@@ -55,15 +55,15 @@ def derive(key: bytes, label: bytes, context: bytes = b"", length: int = KEY_BYT
         raise ValueError("a label without zero bytes and a length of 1 to 8160 bytes are needed")
     fixed = label + b"\x00" + context + (length * 8).to_bytes(4, "big")
     if length <= _DIGEST_BYTES:
-        return hmac.digest(key, b"\x00\x00\x00\x01" + fixed, "sha256")[:length]
+        return hmac_sha256(key, b"\x00\x00\x00\x01" + fixed)[:length]
     blocks = range(1, -(-length // _DIGEST_BYTES) + 1)
-    return b"".join([hmac.digest(key, i.to_bytes(4, "big") + fixed, "sha256") for i in blocks])[:length]
+    return b"".join([hmac_sha256(key, i.to_bytes(4, "big") + fixed) for i in blocks])[:length]
 
 
 def hkdf_sha256(key: bytes, salt: bytes, info: bytes) -> bytes:
     """RFC 5869 HKDF-SHA256 with 32 bytes of output. Only for published formats that ask for it (Tink's streams)."""
-    pseudorandom_key = hmac.digest(salt, key, "sha256")
-    return hmac.digest(pseudorandom_key, info + b"\x01", "sha256")
+    pseudorandom_key = hmac_sha256(salt, key)
+    return hmac_sha256(pseudorandom_key, info + b"\x01")
 
 
 def wrap(wrapping_key: bytes, plaintext: bytes, *, associated_data: bytes, random: bytes) -> bytes:

@@ -25,7 +25,7 @@ from s3al.s3.ports import S3
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.state import BucketState
 from s3al.s3.tag_set import parse_tagging_header
-from s3al.service.identities import NO_POLICIES
+from s3al.service.identities import NO_POLICIES, Identity
 from s3al.service.operation import Call, Check, Checks
 from s3al.service.request_context import global_context
 from s3al.store import catalog
@@ -106,10 +106,25 @@ def weigh(rows: Rows, call: Call, check: Check, s3: S3) -> Weighed:
     asked = state.policy is not None or identity is not NO_POLICIES  # without a policy nobody asks for the context
     context = _context(call, check, state) if asked else {}
     request = AccessRequest(call.principal, check.action, check.resource, context)
-    decision = identity.evaluate(
+    decision = _evaluate(identity, request, state) if asked else _evaluate_without_policies(request, state)
+    return Weighed(request, _shut(call.principal, state, decision) or decision, state.row.account_id)
+
+
+def _evaluate(identity: Identity, request: AccessRequest, state: BucketState) -> Decision:
+    return identity.evaluate(
         request, resource_policy=state.policy, resource_account=state.row.account_id, owner_allows=True
     )
-    return Weighed(request, _shut(call.principal, state, decision) or decision, state.row.account_id)
+
+
+def _evaluate_without_policies(request: AccessRequest, state: BucketState) -> Decision:
+    """What is allowed where no policy has a say does not hang on the object, and is kept as long as the bucket is."""
+    name = (request.principal.kind, request.principal.arn, request.action)
+    decision = state.allowed.get(name)
+    if decision is None:
+        decision = _evaluate(NO_POLICIES, request, state)
+        if decision.allows:  # of the owner's root alone, so that there are no more than actions
+            state.allowed[name] = decision
+    return decision
 
 
 # Operations on buckets that are not there, or on all of them.

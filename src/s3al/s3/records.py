@@ -32,6 +32,7 @@ from s3al.store.catalog import NULL_VERSION, PartRow, UploadRow, VersionRow
 
 _MATERIAL_ID_BYTES = 32
 _CACHED_CIPHERS = 1024
+_OPENED_RECORDS = 2048  # some 3 KiB each
 _VERSION = b"\x01"
 _MARKER = "marker"
 _MANIFEST_ENTRY = struct.Struct(">HQI16s")  # part number, plaintext bytes, segment bytes, stream id
@@ -147,14 +148,16 @@ class PartRecord:
 
 
 class Records:
-    """Seals and opens every record of one store. One instance per worker; caches one cipher per bucket and
-    material."""
+    """Seals and opens every record of one store. One instance per worker; caches one cipher and one
+    wrapping key per bucket and material."""
 
     def __init__(self, store_id: bytes, keys: BucketKeys, random: Callable[[int], bytes]) -> None:
         self._store_id = store_id
         self._keys = keys
         self._random = random
         self._ciphers: dict[tuple[bytes, bytes], RecordCipher] = {}
+        self._wrapping_keys: dict[tuple[bytes, bytes], bytes] = {}
+        self._opened: dict[tuple[bytes, bytes, str, bytes, bytes], PublicRecord] = {}
 
     def seal_public(
         self, bucket_id: bytes, object_key: bytes, version_id: str, object_id: bytes, record: PublicRecord
@@ -163,6 +166,17 @@ class Records:
         return self._seal(bucket_id, _encode(_public_to_json(record)), place)
 
     def open_public(self, bucket_id: bytes, object_key: bytes, row: Listed) -> PublicRecord:
+        """What was opened of late is remembered by its place and its sealed bytes, from which all of it follows."""
+        name = (bucket_id, object_key, row.version_id, row.object_id, row.public_record)
+        record = self._opened.get(name)
+        if record is None:
+            record = self._open_public(bucket_id, object_key, row)
+            if len(self._opened) >= _OPENED_RECORDS:
+                self._opened.clear()
+            self._opened[name] = record
+        return record
+
+    def _open_public(self, bucket_id: bytes, object_key: bytes, row: Listed) -> PublicRecord:
         place = public_record_associated_data(self._store_id, bucket_id, object_key, row.version_id, row.object_id)
         document = _decode(self._open(bucket_id, row.public_record, place))
         if _MARKER in document:
@@ -277,7 +291,13 @@ class Records:
 
     def data_key_wrapping_key(self, bucket_id: bytes, material_id: bytes) -> bytes:
         """The key that wraps the data keys of one bucket under one material of the service key (32 bytes)."""
-        return derive(self._keys.bucket_key(bucket_id, material_id), b"s3al data keys v1")
+        wrapping_key = self._wrapping_keys.get((bucket_id, material_id))
+        if wrapping_key is None:
+            if len(self._wrapping_keys) >= _CACHED_CIPHERS:
+                self._wrapping_keys.clear()
+            wrapping_key = derive(self._keys.bucket_key(bucket_id, material_id), b"s3al data keys v1")
+            self._wrapping_keys[bucket_id, material_id] = wrapping_key
+        return wrapping_key
 
     def current_material(self) -> bytes:
         return self._keys.current_material()

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from s3al.auth.decision import Decision
 from s3al.auth.policy import Policy, PolicyKind
 from s3al.auth.publicness import is_public
 from s3al.errors import RequestError
@@ -32,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 @dataclass(slots=True)
 class BucketState:
     """A bucket and its settings; the policy is compiled once. policy_unreadable: there is one, and nobody can say
-    what it permits."""
+    what it permits. allowed: kept by `access` as long as the bucket is."""
 
     row: BucketRow
     settings: Mapping[str, bytes]
@@ -40,6 +41,7 @@ class BucketState:
     policy_is_public: bool = False
     policy_unreadable: bool = False
     documents: dict[str, Any] = field(default_factory=dict)
+    allowed: dict[tuple[str, str, str], Decision] = field(default_factory=dict)
 
     def document(self, setting: str) -> Any:
         """The setting's JSON, parsed once; None when unset."""

@@ -243,14 +243,9 @@ class Edge:
             response = _internal_error()
         # The body is judged now: what the answer says of the connection must be decided before its head is sent.
         unread = not request.body.complete
-        expects = request.headers.get("expect", "").lower() == "100-continue"
-        waits_for_invitation = expects and unread and not request.body.touched
-        # botocore misreads the next response of a connection on which it was answered without 100, as it is when the
-        # announced body is empty: such a connection is not used again.
-        never_invited = waits_for_invitation or (expects and not unread and not request.body.received_bytes)
-        left_bytes = (request.content_length or 0) - request.body.received_bytes
-        if never_invited or (unread and left_bytes > self.limits.drain_bytes):
-            response.headers.append(("connection", "close"))
+        waits_for_invitation = False
+        if unread or "expect" in request.headers:
+            waits_for_invitation = self._judge_body(request, response)
         exchange = _Exchange(request, response, receive, send, self.limits.idle_s)
         try:
             await exchange.run()
@@ -265,8 +260,24 @@ class Edge:
             )
 
 
+    def _judge_body(self, request: Request, response: Response) -> bool:
+        """Whether the client waits to be told to send its body. Ends the connection where it cannot be used again."""
+        unread = not request.body.complete
+        expects = request.headers.get("expect", "").lower() == "100-continue"
+        waits_for_invitation = expects and unread and not request.body.touched
+        # botocore misreads the next response of a connection on which it was answered without 100, as it is when the
+        # announced body is empty: such a connection is not used again.
+        never_invited = waits_for_invitation or (expects and not unread and not request.body.received_bytes)
+        left_bytes = (request.content_length or 0) - request.body.received_bytes
+        if never_invited or (unread and left_bytes > self.limits.drain_bytes):
+            response.headers.append(("connection", "close"))
+        return waits_for_invitation
+
+
 class _Exchange:
     """Sends one response and reports how it ended."""
+
+    __slots__ = ("_idle_s", "_receive", "_request", "_response", "_send_message", "_sent_bytes")
 
     def __init__(self, request: Request, response: Response, receive: Receive, send: Send, idle_s: float) -> None:
         self._request = request
@@ -348,11 +359,9 @@ class _Exchange:
 
     async def _send_head(self, length: int) -> None:
         response = self._response
-        headers = [(b"server", SERVER_NAME)]
-        for name, value in response.headers:
-            name_bytes = _NAMES.get(name) or _name_bytes(name)
-            if name_bytes != b"content-length":  # exactly one, and it is ours
-                headers.append((name_bytes, value.encode()))
+        headers = [(_NAMES.get(name) or _name_bytes(name), value.encode()) for name, value in response.headers]
+        headers = [header for header in headers if header[0] != b"content-length"]  # exactly one, and it is ours
+        headers.append((b"server", SERVER_NAME))
         if response.status not in (204, 304):
             headers.append((b"content-length", b"%d" % length))
         await self._send_message({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -17,6 +17,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from s3al.auth.authorized import Authorized
@@ -82,9 +83,9 @@ class Gateway:
     begin: Callable[[Rows], None] = lambda _: None
 
     async def respond(self, request: Request) -> Response:
-        exchange = Exchange(request, secrets.token_hex(8).upper())
+        exchange = Exchange(request, f"{int.from_bytes(secrets.token_bytes(8)):016X}")
         self.in_flight.begin(exchange.request_id, self.now_ms())
-        self.metrics.add(families.IN_FLIGHT)
+        self.metrics.request_begun()
         try:
             response = await self._answer_or_refuse(exchange)
             if self.decorate:
@@ -92,7 +93,7 @@ class Gateway:
         except BaseException:  # nobody will be answered, and whoever waits for this request to end must not wait
             self._ended(exchange, Ending(0, request.body.received_bytes, 0, 0.0, "client-gone"))
             raise
-        response.ended = lambda ending: self._ended(exchange, ending)
+        response.ended = partial(self._ended, exchange)
         return response
 
     async def _answer_or_refuse(self, exchange: Exchange) -> Response:
@@ -228,7 +229,7 @@ class Gateway:
             query=request.query,
             secure=request.secure,
             source_ip=request.client_ip,
-            signature_context=_signature_context(signed, request),
+            signature_context=partial(_signature_context, signed) if signed else dict,
         )
         return exchange.call
 
@@ -303,18 +304,19 @@ class Gateway:
 
     def _ended(self, exchange: Exchange, ending: Ending) -> None:
         self.in_flight.end(exchange.request_id)
-        self.metrics.add(families.IN_FLIGHT, -1)
         _count(self.metrics, exchange, ending)
         self.log.request(_line(exchange, ending))
 
 
 def _count(metrics: Metrics, exchange: Exchange, ending: Ending) -> None:
-    operation = exchange.route.operation_name if exchange.route else ""
-    service = exchange.service
-    metrics.add(families.REQUESTS, service=service, operation=operation or "unknown", status=str(ending.status))
-    metrics.add(families.RECEIVED, ending.received_bytes, service=service)
-    metrics.add(families.SENT, ending.sent_bytes, service=service)
-    metrics.observe(families.SECONDS, int(ending.ms * 1000), service=service)
+    metrics.request_ended(
+        exchange.service,
+        (exchange.route.operation_name if exchange.route else "") or "unknown",
+        ending.status,
+        received_bytes=ending.received_bytes,
+        sent_bytes=ending.sent_bytes,
+        microseconds=int(ending.ms * 1000),
+    )
     if ending.aborted:
         metrics.add(families.ABORTED, reason=ending.aborted)
 
@@ -349,13 +351,11 @@ def _unavailable(error: StoreError) -> RequestError:
     return RequestError("ServiceUnavailable" if error.retryable else "InternalError")
 
 
-def _signature_context(signed: SignedRequest | None, request: Request) -> dict[str, str]:
+def _signature_context(signed: SignedRequest) -> dict[str, str]:
     """Condition keys that follow from how the request was signed.
 
     Source: S3 API Reference, "Amazon S3 Signature Version 4 authentication specific policy keys".
     """
-    if signed is None:
-        return {}
     kinds = {"header": "REST-HEADER", "query": "REST-QUERY-STRING", "post": "POST"}
     age_ms = max(0, wall_ms() - int(signed.signed_at.timestamp() * 1000))
     context = {

@@ -75,10 +75,9 @@ class Log:
             "received_bytes": line.received_bytes,
             "bytes": line.sent_bytes,
             "ms": round(line.ms, 3),
-            "error": line.error_code,
-            "aborted": line.aborted,
-            "bucket_id": line.bucket_id,
         }
+        if line.error_code or line.aborted or line.bucket_id:
+            fields |= {"error": line.error_code, "aborted": line.aborted, "bucket_id": line.bucket_id}
         if self.show_names:
             fields |= {"bucket": line.bucket, "object_key": line.object_key}
         self._write("error" if line.status >= 500 else "info", "request", fields)
@@ -97,7 +96,9 @@ class Log:
             "event": name,
             "pid": os.getpid(),
         }
-        line |= {key: value for key, value in fields.items() if value is not None}
+        line |= fields
+        if None in fields.values():
+            line = {key: value for key, value in line.items() if value is not None}
         try:
             os.write(self._fd, _encode(line))
         except OSError:

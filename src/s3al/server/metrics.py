@@ -90,6 +90,7 @@ class Metrics:
         self._first_word = 0
         self._cells: dict[Sample, int] = {}
         self._rendered: dict[tuple[tuple[str, str], ...], str] = {}
+        self._requests: dict[tuple[str, str, int, int], tuple[int, ...]] = {}
         self._lock = threading.Lock()
         self.attach(0)
 
@@ -100,6 +101,7 @@ class Metrics:
         self._lock = threading.Lock()  # the inherited one may have been held at the fork
         self._first_word = slot * _REGION_BYTES // 8
         self._cells = dict(self._entries(slot))
+        self._requests.clear()
         gauges = {family.name for family in FAMILIES if family.kind is Kind.GAUGE}
         for (name, _, _), word in self._cells.items():
             if name in gauges:
@@ -118,6 +120,45 @@ class Metrics:
         with self._lock:
             self._add((family.name, rendered, bound), 1)
             self._add((family.name, rendered, _SUM), microseconds)
+
+    def request_begun(self) -> None:
+        self.add(IN_FLIGHT)
+
+    def request_ended(
+        self, service: str, operation: str, status: int, *, received_bytes: int, sent_bytes: int, microseconds: int
+    ) -> None:
+        """All that is counted of one request, in one step."""
+        place = (service, operation, status, bisect_left(BUCKETS_US, microseconds))
+        amounts = (-1, 1, received_bytes, sent_bytes, 1, microseconds)
+        with self._lock:
+            cells = self._requests.get(place)
+            if cells is None:
+                cells = self._cells_of_request(place, amounts)
+                if cells is None:
+                    return
+            words = self._words
+            for word, amount in zip(cells, amounts, strict=True):
+                words[word] = (words[word] + amount) & _U64
+
+    def _cells_of_request(self, place: tuple[str, str, int, int], amounts: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The words that a request of this place counts into. None where not all have room: then it is counted here."""
+        service, operation, status, bucket = place
+        of_service = self._text({"service": service})
+        samples: tuple[Sample, ...] = (
+            (IN_FLIGHT.name, "", ""),
+            (REQUESTS.name, self._text({"service": service, "operation": operation, "status": str(status)}), ""),
+            (RECEIVED.name, of_service, ""),
+            (SENT.name, of_service, ""),
+            (SECONDS.name, of_service, _BUCKET_NAMES[bucket]),
+            (SECONDS.name, of_service, _SUM),
+        )
+        cells = tuple(word for sample in samples if (word := self._cells.get(sample) or self._append(sample)))
+        if len(cells) == len(samples):
+            self._requests[place] = cells  # bounded, because labels come from closed sets
+            return cells
+        for sample, amount in zip(samples, amounts, strict=True):
+            self._add(sample, amount)
+        return None
 
     def exposition(self) -> str:
         """The Prometheus text, summed over all slots."""

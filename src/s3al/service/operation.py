@@ -58,8 +58,8 @@ class Call:
     """One request after routing, authentication and parsing.
 
     now_ms: UTC milliseconds at arrival. region: of the signature scope. secure: TLS end to end as far as the
-    server knows. reauthorize: what the gateway ran before the handler, to be run again inside a write
-    transaction.
+    server knows. signature_context: makes the condition keys that follow from the signature. reauthorize: what the
+    gateway ran before the handler, to be run again inside a write transaction.
     """
 
     service: str
@@ -75,7 +75,7 @@ class Call:
     secure: bool = False
     source_ip: str = ""
     body: Body | None = None
-    signature_context: Mapping[str, str] = field(default_factory=dict)
+    signature_context: Callable[[], Mapping[str, str]] = dict
     reauthorize: Callable[[Rows], Authorized] | None = field(default=None, repr=False)
 
     async def commit(self, database: Database, authorized: Authorized, write: Callable[[Rows], T]) -> T:

@@ -31,5 +31,5 @@ def global_context(call: Call) -> dict[str, str | list[str]]:
         if header in call.headers:
             context[name] = call.headers[header]
     context |= principal_context(call.principal)
-    context |= call.signature_context
+    context |= call.signature_context()
     return context

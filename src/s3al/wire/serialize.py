@@ -91,7 +91,7 @@ def _header_map(prefix: str) -> WriteHeader:
 
 def sendable(name: str, text: str) -> str:
     """`text` as a header value. Raises ValueError where it would break the header section."""
-    if _UNSENDABLE.search(text):
+    if not text.isprintable() and _UNSENDABLE.search(text):
         raise ValueError(f"header {name} holds a control character")
     return text
 

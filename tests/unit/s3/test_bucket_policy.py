@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from s3al.s3.state import BucketStates
 from s3al.store import catalog
 from unit.s3.world import ANONYMOUS, OWNER, STRANGER, World, refused, root_of, user_of
 
@@ -85,6 +87,24 @@ def test_policy_takes_effect_for_the_next_request(world: World) -> None:
     world.call("DeleteBucketPolicy", Bucket="bucket")
     with refused("AccessDenied"):
         world.call("GetBucketLocation", as_=root_of(STRANGER), Bucket="bucket")
+
+
+def test_what_was_decided_without_a_policy_is_forgotten_on_every_worker(world: World) -> None:
+    world.bucket()
+    other = World(replace(world.s3, buckets=BucketStates()), world.runner)
+    for worker in (world, other):
+        worker.call("GetBucketLocation", Bucket="bucket")
+    world.call("PutBucketPolicy", Bucket="bucket", Policy=DENY_ALL)
+    for worker in (other, world):
+        with refused("AccessDenied"):
+            worker.call("GetBucketLocation", Bucket="bucket")
+    other.call("DeleteBucketPolicy", Bucket="bucket")
+    for worker in (world, other):
+        worker.call("GetBucketLocation", Bucket="bucket")
+        with refused("AccessDenied"):
+            worker.call("GetBucketLocation", as_=root_of(STRANGER), Bucket="bucket")
+        with refused("AccessDenied"):
+            worker.call("GetBucketLocation", as_=ANONYMOUS, Bucket="bucket")
 
 
 def test_owner_can_always_repair_a_policy_that_denies_everybody(world: World) -> None:

@@ -168,5 +168,32 @@ def test_a_record_of_an_unknown_version_is_not_guessed_at() -> None:
         records.open_tags(version(tag_record=sealed))
 
 
+def test_a_remembered_record_is_remembered_for_its_place_and_its_bytes_alone() -> None:
+    known = Records(STORE, FixedKeys(), Counting())
+    assert known.open_public(BUCKET, KEY, version(SEALED_PUBLIC)) == PUBLIC
+    assert known.open_public(BUCKET, KEY, version(SEALED_PUBLIC)) == PUBLIC
+    altered = SEALED_PUBLIC[:-1] + bytes((SEALED_PUBLIC[-1] ^ 1,))
+    for row in (
+        version(altered),
+        version(SEALED_PUBLIC, version_id="null"),
+        version(SEALED_PUBLIC, object_id=b"p" * 16),
+    ):
+        with pytest.raises(IntegrityError):
+            known.open_public(BUCKET, KEY, row)
+    with pytest.raises(IntegrityError):
+        known.open_public(b"c" * 16, KEY, version(SEALED_PUBLIC))
+    with pytest.raises(IntegrityError):
+        known.open_public(BUCKET, b"k", version(SEALED_PUBLIC))
+
+
+def test_remembered_records_have_a_bound() -> None:
+    known = Records(STORE, FixedKeys(), Counting())
+    for number in range(3000):
+        key = b"%d" % number
+        sealed = known.seal_public(BUCKET, key, VERSION, OBJECT, PUBLIC)
+        assert known.open_public(BUCKET, key, version(sealed)) == PUBLIC
+    assert 0 < len(known._opened) <= 2048
+
+
 def test_equal_records_are_sealed_differently() -> None:
     assert records.seal_public(BUCKET, KEY, VERSION, OBJECT, PUBLIC) != SEALED_PUBLIC

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from s3al.server.metrics import BUCKETS_US, DROPPED, IN_FLIGHT, KMS_CALLS, REQUESTS, SECONDS, Metrics
+from s3al.server.metrics import BUCKETS_US, DROPPED, IN_FLIGHT, KMS_CALLS, RECEIVED, REQUESTS, SECONDS, SENT, Metrics
 
 
 def _line(metrics: Metrics, start: str) -> str:
@@ -36,6 +36,40 @@ def test_a_process_that_takes_over_a_slot_continues_counters_and_clears_gauges()
     metrics.add(KMS_CALLS, operation="Decrypt")
     assert _line(metrics, "s3al_kms_calls_total{") == 's3al_kms_calls_total{operation="Decrypt"} 6'
     assert _line(metrics, "s3al_requests_in_flight ") == "s3al_requests_in_flight 0"
+
+
+def test_what_is_counted_of_a_request_is_what_single_counters_would_say():
+    one_step, steps = Metrics(1), Metrics(1)
+    for status, microseconds in ((200, 400), (200, 800), (404, 70_000_000)):
+        one_step.request_begun()
+        one_step.request_ended(
+            "s3", "GetObject", status, received_bytes=3, sent_bytes=5, microseconds=microseconds
+        )
+        steps.add(IN_FLIGHT)
+        steps.add(IN_FLIGHT, -1)
+        steps.add(REQUESTS, service="s3", operation="GetObject", status=str(status))
+        steps.add(RECEIVED, 3, service="s3")
+        steps.add(SENT, 5, service="s3")
+        steps.observe(SECONDS, microseconds, service="s3")
+    assert one_step.exposition() == steps.exposition()
+
+
+def test_a_request_is_counted_in_the_slot_that_is_attached():
+    metrics = Metrics(2)
+    metrics.request_ended("s3", "GetObject", 200, received_bytes=0, sent_bytes=1, microseconds=9)
+    metrics.attach(1)
+    metrics.request_ended("s3", "GetObject", 200, received_bytes=0, sent_bytes=1, microseconds=9)
+    metrics.attach(0)
+    assert _line(metrics, "s3al_requests_total{").endswith(" 2")
+    metrics.request_ended("s3", "GetObject", 200, received_bytes=0, sent_bytes=1, microseconds=9)
+    assert _line(metrics, "s3al_requests_total{").endswith(" 3")
+
+
+def test_a_request_for_which_there_is_no_room_is_counted_as_dropped():
+    metrics = Metrics(1)
+    metrics.request_ended("s3", "x" * 500, 200, received_bytes=2, sent_bytes=1, microseconds=9)
+    assert _line(metrics, DROPPED.name).endswith(" 1")
+    assert _line(metrics, "s3al_received_bytes_total{").endswith(" 2")
 
 
 def test_a_gauge_goes_down_again():
