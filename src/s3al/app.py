@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from botocore.loaders import Loader
@@ -47,6 +48,7 @@ from s3al.s3 import operations as s3_operations
 from s3al.s3 import own as s3_own
 from s3al.s3.access import authorize as s3_authorize
 from s3al.s3.errors import S3_ERRORS
+from s3al.s3.lifecycle import expiring
 from s3al.s3.ports import S3
 from s3al.s3.records import Records
 from s3al.s3.state import BucketStates
@@ -63,7 +65,7 @@ from s3al.service.clock import Clock
 from s3al.service.credentials import Credentials
 from s3al.service.in_flight import InFlight
 from s3al.service.operation import Service, bound
-from s3al.service.tending import Tending
+from s3al.service.tending import Jobs, Tending
 from s3al.store import accounts, catalog, schema
 from s3al.store.accounts import AccountRow
 from s3al.store.database import Rows
@@ -229,9 +231,7 @@ def worker(prepared: Prepared) -> AsgiApp:
         begin=lambda rows: server_key.follow(rows, catalog.change_counter(rows)),
     )
     jobs = (*jobs_of(kms), server_key.rotate_if_due)
-    tending = Tending(
-        database, blobs, in_flight, clock, log=prepared.log, executor=executor, jobs=jobs, rest=give_back_memory
-    )
+    tending = _tending(s3, in_flight, clock, log=prepared.log, jobs=jobs)
 
     async def respond(request: Request) -> Response:
         page = await health_page(request, ready=lambda: _ready(database, root), metrics=prepared.metrics)
@@ -246,6 +246,20 @@ def worker(prepared: Prepared) -> AsgiApp:
 
     settle_collector()
     return Edge(respond, prepared.log, trusted_proxies=config.trusted_proxies, start=tending.start, stop=stop)
+
+
+def _tending(s3: S3, in_flight: InFlight, clock: Clock, *, log: Log, jobs: Jobs) -> Tending:
+    return Tending(
+        s3.db,
+        s3.blobs,
+        in_flight,
+        clock,
+        log=log,
+        executor=s3.executor,
+        jobs=jobs,
+        steps=(partial(expiring.step, s3),),
+        rest=give_back_memory,
+    )
 
 
 def _kms(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot) -> Kms:

@@ -125,6 +125,38 @@ def test_locked_versions_outlive_deletes_until_the_lock_gives_way(any_server, s3
         s3.put_object(Bucket=bucket, Key="key", ObjectLockMode="COMPLIANCE")
 
 
+def test_lifecycle_rules_are_kept_and_announced(s3, bucket):
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
+    rules = [
+        {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 1}},
+        {"ID": "date", "Status": "Disabled", "Filter": {}, "Expiration": {"Date": datetime(2030, 1, 1, tzinfo=UTC)}},
+        {"ID": "all", "Status": "Enabled", "Filter": {"And": {"Prefix": "x", "Tags": tags}}, "Expiration": {"Days": 9}},
+        {
+            "ID": "rest",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "Expiration": {"ExpiredObjectDeleteMarker": True},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 3, "NewerNoncurrentVersions": 2},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+        },
+    ]
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
+    assert 'rule-id="logs"' in s3.put_object(Bucket=bucket, Key="logs/a")["Expiration"]
+    assert 'rule-id="logs"' in s3.head_object(Bucket=bucket, Key="logs/a")["Expiration"]
+    assert s3.create_multipart_upload(Bucket=bucket, Key="upload")["AbortRuleId"] == "rest"
+    unlike = {"Rules": [{"ID": "one", "Status": "on", "Filter": {}, "Expiration": {"Days": 1}}]}
+    with refused("MalformedXML", 400):
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=unlike)
+    moved = {"Status": "Enabled", "Filter": {}, "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}
+    with refused("NotImplemented", 501):
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [moved]})
+    s3.delete_bucket_lifecycle(Bucket=bucket)
+    with refused("NoSuchLifecycleConfiguration", 404):
+        s3.get_bucket_lifecycle_configuration(Bucket=bucket)
+    assert "Expiration" not in s3.head_object(Bucket=bucket, Key="logs/a")
+
+
 def test_a_public_bucket_takes_lifting_the_block_and_a_policy(any_server, s3, bucket):
     anyone = any_server.client(config=Config(signature_version=UNSIGNED))
     s3.put_object(Bucket=bucket, Key="key", Body=b"public")

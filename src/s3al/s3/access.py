@@ -20,7 +20,7 @@ from s3al.auth.authorized import Authorized, grant
 from s3al.auth.decision import AccessRequest, Decision, Weighed
 from s3al.auth.principal import Principal
 from s3al.errors import AccessError
-from s3al.s3.locks import lock_context, requested_lock
+from s3al.s3.object_lock.rules import lock_context, requested_lock
 from s3al.s3.ports import S3
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.state import BucketState

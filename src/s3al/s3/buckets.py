@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 
 from s3al.auth.authorized import Authorized
 from s3al.errors import AccessError, RequestError
-from s3al.s3 import object_lock
 from s3al.s3.access import bucket_arn, on_account, on_bucket
 from s3al.s3.encryption import NOTHING_BLOCKED, encryption_document
 from s3al.s3.limits import BUCKET_TAGS_MAX, BUCKETS_PAGE_MAX, BUCKETS_PER_ACCOUNT
 from s3al.s3.names import new_bucket_name
+from s3al.s3.object_lock import operations as object_lock
 from s3al.s3.ownership import CANNED_ACLS, ENFORCED, OWNER_ACLS, owner_of, ownership_document, refuse_acl_headers
 from s3al.s3.ports import S3
 from s3al.s3.public_access import BLOCK_ALL

@@ -31,7 +31,7 @@ from s3al.s3.objects import checksum_members
 from s3al.s3.payload import DEFAULT_ALGORITHM
 from s3al.s3.ports import S3
 from s3al.s3.preconditions import has_write_precondition
-from s3al.s3.put import NewVersion, check_preconditions, commit_version, new_etag
+from s3al.s3.put import NewVersion, announced, check_preconditions, commit_version, new_etag
 from s3al.s3.records import PartRecord, PublicRecord, join_private_records
 from s3al.s3.registry import OPERATIONS
 from s3al.service.operation import Call, Params, Reply
@@ -264,4 +264,4 @@ def _commit_completion(rows: Rows, s3: S3, call: Call, completion: _Completion) 
         checksums=completion.checksums,
         tags=upload.record.tags,
     )
-    return commit_version(rows, s3, call, new, [])
+    return commit_version(rows, s3, call, new, []) | announced(s3, upload.state, new)

@@ -21,9 +21,9 @@ from s3al.errors import RequestError
 from s3al.s3 import sse
 from s3al.s3.access import authorize_check, bucket_arn, existing_tags_context, object_arn
 from s3al.s3.limits import COPY_SOURCE_MAX_BYTES, PART_MAX_BYTES
-from s3al.s3.locks import accept_lock, requested_lock
 from s3al.s3.multipart import NewPart, OpenUpload, checked_part_number, commit_part, on_upload, open_for_part
 from s3al.s3.names import object_key_bytes
+from s3al.s3.object_lock.rules import accept_lock, requested_lock
 from s3al.s3.objects import Located, checksum_members, find_row, located
 from s3al.s3.ownership import accept_written
 from s3al.s3.payload import DEFAULT_ALGORITHM, storage_class, stored_headers, stored_metadata
@@ -31,6 +31,7 @@ from s3al.s3.ports import S3
 from s3al.s3.preconditions import check_copy_source
 from s3al.s3.put import (
     NewVersion,
+    announced,
     check_preconditions,
     commit_version,
     discard_on_error,
@@ -41,6 +42,7 @@ from s3al.s3.put import (
 from s3al.s3.ranges import resolve_copy
 from s3al.s3.records import PublicRecord
 from s3al.s3.registry import OPERATIONS
+from s3al.s3.state import BucketState
 from s3al.s3.streams import ObjectReader, read_spans, spans_for, store_stream
 from s3al.s3.tag_set import parse_tagging_header
 from s3al.service.operation import Call, Check, Params, Reply
@@ -145,7 +147,7 @@ async def copy_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
     object_key = object_key_bytes(params["Key"])
     object_id = s3.random(16)
 
-    def prepare(rows: Rows) -> tuple[OpenSource, sse.Place, sse.Wish, sse.Sealing]:
+    def prepare(rows: Rows) -> tuple[BucketState, OpenSource, sse.Place, sse.Wish, sse.Sealing]:
         source = open_source(rows, s3, call)
         state = s3.buckets.get(rows, params["Bucket"])
         accept_written(rows, call, state)
@@ -154,9 +156,9 @@ async def copy_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
         _refuse_pointless(params, source)
         place = sse.Place(state.row, params["Key"], object_id)
         wish = sse.choose(params, state, secure=call.secure)
-        return source, place, wish, sse.begin(rows, s3, call, place, wish)
+        return state, source, place, wish, sse.begin(rows, s3, call, place, wish)
 
-    source, place, wish, (envelope, keys) = await sse.prepared(s3, call, prepare)
+    state, source, place, wish, (envelope, keys) = await sse.prepared(s3, call, prepare)
     size = source.found.record.size_bytes
     if size > COPY_SOURCE_MAX_BYTES:
         raise RequestError(
@@ -191,6 +193,7 @@ async def copy_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
         "ChecksumType": "FULL_OBJECT",
     }
     output: Params = {"CopyObjectResult": result, **version_id, **sse.describe(envelope, wish.customer)}
+    output |= announced(s3, state, new)
     if source.found.state.versioning:
         output["CopySourceVersionId"] = source.found.row.version_id
     return Reply(output)

@@ -22,7 +22,7 @@ from s3al.s3.access import authorize_check, object_arn
 from s3al.s3.errors import S3_ERRORS
 from s3al.s3.limits import DELETE_OBJECTS_MAX
 from s3al.s3.names import object_key_bytes
-from s3al.s3.object_lock import SETTING, check_removable
+from s3al.s3.object_lock.operations import SETTING, check_removable
 from s3al.s3.ports import S3
 from s3al.s3.preconditions import matches
 from s3al.s3.put import new_version_id

@@ -44,6 +44,7 @@ POLICY_MAX_BYTES: Final = 20 * KIB  # UG "Policies and permissions in Amazon S3"
 CORS_RULES_MAX: Final = 100  # UG "Elements of a CORS configuration"
 CORS_DOCUMENT_MAX_BYTES: Final = 64 * KIB  # API PutBucketCors
 CORS_RULE_ID_MAX_CHARACTERS: Final = 255  # API CORSRule
+LIFECYCLE_RULES_MAX: Final = 1000  # API PutBucketLifecycleConfiguration
 
 # Lists (API ListObjectsV2, ListParts, ListMultipartUploads, ListBuckets, DeleteObjects)
 LIST_PAGE_MAX: Final = 1000

@@ -21,9 +21,10 @@ from s3al.auth.authorized import Authorized
 from s3al.errors import AccessError, RequestError
 from s3al.s3 import sse
 from s3al.s3.access import object_arn, on_object
+from s3al.s3.lifecycle.rules import abort_members
 from s3al.s3.limits import PART_MAX_BYTES, PARTS_MAX
-from s3al.s3.locks import accept_lock, no_digest, requested_lock
 from s3al.s3.names import object_key_bytes
+from s3al.s3.object_lock.rules import accept_lock, no_digest, requested_lock
 from s3al.s3.objects import checksum_members
 from s3al.s3.ownership import accept_written
 from s3al.s3.payload import (
@@ -92,15 +93,15 @@ async def create_multipart_upload(authorized: Authorized, call: Call, s3: S3) ->
     lock = requested_lock(params, call.now_ms)
     object_id, upload_id = s3.random(16), s3.random(24).hex()
 
-    def prepare(rows: Rows) -> tuple[sse.Place, sse.Wish, sse.Sealing]:
+    def prepare(rows: Rows) -> tuple[BucketState, sse.Place, sse.Wish, sse.Sealing]:
         state = s3.buckets.get(rows, params["Bucket"])
         accept_written(rows, call, state)
         accept_lock(state.document("object_lock"), lock)
         place = sse.Place(state.row, params["Key"], object_id)
         wish = sse.choose(params, state, secure=call.secure)
-        return place, wish, sse.begin(rows, s3, call, place, wish)
+        return state, place, wish, sse.begin(rows, s3, call, place, wish)
 
-    place, wish, (envelope, _) = await sse.prepared(s3, call, prepare)
+    state, place, wish, (envelope, _) = await sse.prepared(s3, call, prepare)
     record = UploadRecord(
         envelope=envelope,
         headers=stored_headers(params, call.headers),
@@ -125,6 +126,7 @@ async def create_multipart_upload(authorized: Authorized, call: Call, s3: S3) ->
     output: Params = {"Bucket": place.bucket.name, "Key": params["Key"], "UploadId": upload_id}
     if algorithm:
         output |= {"ChecksumAlgorithm": algorithm, "ChecksumType": checksum_type}
+    output |= abort_members(state.document("lifecycle"), params["Key"], s3.now_ms())
     return Reply(output | sse.describe(envelope, wish.customer))
 
 

@@ -21,8 +21,9 @@ from s3al.auth.authorized import Authorized
 from s3al.errors import AccessError, IntegrityError, RequestError
 from s3al.s3 import sse
 from s3al.s3.access import authorize_check, bucket_arn, existing_tags_context, object_arn
-from s3al.s3.locks import NO_LOCK
+from s3al.s3.lifecycle.rules import Subject, expiration_member
 from s3al.s3.names import object_key_bytes
+from s3al.s3.object_lock.rules import NO_LOCK
 from s3al.s3.ports import S3
 from s3al.s3.preconditions import check_read
 from s3al.s3.ranges import resolve
@@ -174,9 +175,13 @@ def describe(found: Located, *, tags: int, customer: sse.CustomerKey | None) -> 
     return output
 
 
-def _shown_lock(rows: Rows, s3: S3, call: Call, found: Located) -> Params:
-    """Retention and legal hold, each to who may read it."""
-    lock, shown = found.record.lock or NO_LOCK, Params()
+def _shown_rules(rows: Rows, s3: S3, call: Call, found: Located) -> Params:
+    """Retention and legal hold, each to who may read it; and when a lifecycle rule expires the object."""
+    lock, document = found.record.lock or NO_LOCK, found.state.document("lifecycle")
+    shown: Params = {}
+    if document is not None and found.row.is_current:
+        subject = Subject(call.params["Key"], found.record.size_bytes, s3.records.open_tags(found.row))
+        shown |= expiration_member(document, subject, found.row.last_modified)
     if lock.mode and _may(rows, s3, call, "s3:GetObjectRetention"):
         shown |= {"ObjectLockMode": lock.mode, "ObjectLockRetainUntilDate": lock.until}
     if lock.hold and _may(rows, s3, call, "s3:GetObjectLegalHold"):
@@ -305,8 +310,7 @@ async def get_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
         _check_conditions(call, found)
         keys = sse.open_keys(rows, s3, call, found.place, found.record.envelope, customer=customer)
         described = describe(found, tags=len(s3.records.open_tags(found.row)), customer=customer)
-        if found.record.lock:
-            described |= _shown_lock(rows, s3, call, found)
+        described |= _shown_rules(rows, s3, call, found)
         return found, keys, described | _shown_checksums(rows, s3, call, found, keys)
 
     found, keys, output = await s3.db.read(read)
@@ -332,8 +336,7 @@ async def head_object(authorized: Authorized, call: Call, s3: S3) -> Reply:
             keys = sse.open_keys(rows, s3, call, found.place, envelope, customer=customer)
         _check_conditions(call, found)
         described = describe(found, tags=len(s3.records.open_tags(found.row)), customer=customer)
-        if found.record.lock:
-            described |= _shown_lock(rows, s3, call, found)
+        described |= _shown_rules(rows, s3, call, found)
         if keys:
             described |= _shown_checksums(rows, s3, call, found, keys)
         named: list[Stream] = []

@@ -13,7 +13,6 @@ from s3al.s3 import (
     encryption,
     listing,
     multipart,
-    object_lock,
     objects,
     ownership,
     post,
@@ -24,6 +23,8 @@ from s3al.s3 import (
     update_encryption,
     versioning,
 )
+from s3al.s3.lifecycle import operations as lifecycle
+from s3al.s3.object_lock import operations as object_lock
 from s3al.s3.registry import OPERATIONS
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "cors",
     "delete",
     "encryption",
+    "lifecycle",
     "listing",
     "multipart",
     "object_lock",

@@ -20,9 +20,10 @@ from s3al.auth.authorized import Authorized
 from s3al.errors import RequestError, StoreError
 from s3al.s3 import sse
 from s3al.s3.access import object_arn
+from s3al.s3.lifecycle.rules import Subject, expiration_member
 from s3al.s3.limits import PUT_MAX_BYTES
-from s3al.s3.locks import accept_lock, requested_lock, with_default
 from s3al.s3.names import object_key_bytes
+from s3al.s3.object_lock.rules import accept_lock, requested_lock, with_default
 from s3al.s3.objects import checksum_members
 from s3al.s3.ownership import accept_written
 from s3al.s3.payload import checked_length, read_claims, storage_class, stored_headers, stored_metadata
@@ -106,16 +107,16 @@ async def write_object(authorized: Authorized, call: Call, s3: S3, incoming: Inc
     )  # fmt: skip
     object_id = s3.random(16)
 
-    def prepare(rows: Rows) -> tuple[sse.Place, sse.Wish, sse.Sealing]:
+    def prepare(rows: Rows) -> tuple[BucketState, sse.Place, sse.Wish, sse.Sealing]:
         state = s3.buckets.get(rows, params["Bucket"])
         accept_written(rows, call, state)
         accept_lock(state.document("object_lock"), lock, has_digest=claims.says_digest)
         check_preconditions(rows, s3, call, state, object_key)
         place = sse.Place(state.row, params["Key"], object_id)
         wish = sse.choose(params, state, secure=call.secure)
-        return place, wish, sse.begin(rows, s3, call, place, wish)
+        return state, place, wish, sse.begin(rows, s3, call, place, wish)
 
-    place, wish, (envelope, keys) = await sse.prepared(s3, call, prepare)
+    state, place, wish, (envelope, keys) = await sse.prepared(s3, call, prepare)
     digests = claims.digests(etag_is_md5=envelope.mode == sse.SSE_S3)
     stored = await store_stream(
         s3, keys, (place.bucket_id, object_id), aiter(incoming.body), digests=digests, most=incoming.most
@@ -144,7 +145,17 @@ async def write_object(authorized: Authorized, call: Call, s3: S3, incoming: Inc
         **sse.describe(envelope, wish.customer),
         **checksum_members(checksums),
         "ChecksumType": record.checksum_type,
+        **announced(s3, state, new),
     }
+
+
+def announced(s3: S3, state: BucketState, new: NewVersion) -> Params:
+    """When a version that has just been written will expire, if a rule of its bucket says so."""
+    document = state.document("lifecycle")
+    if document is None:
+        return {}
+    subject = Subject(new.place.object_key, new.record.size_bytes, new.tags)
+    return expiration_member(document, subject, s3.now_ms())
 
 
 class discard_on_error:  # noqa: N801  reads as a statement

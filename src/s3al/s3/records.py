@@ -27,7 +27,7 @@ from s3al.crypto.encoding import canonical
 from s3al.crypto.keys import derive, private_record_key
 from s3al.crypto.records import RecordCipher
 from s3al.errors import IntegrityError
-from s3al.s3.locks import Lock
+from s3al.s3.object_lock.rules import Lock
 from s3al.store.catalog import NULL_VERSION, PartRow, UploadRow, VersionRow
 
 _MATERIAL_ID_BYTES = 32

@@ -34,7 +34,6 @@ class _Unset:
 
 
 _OF_BUCKETS = (
-    _Unset("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration"),
     _Unset("GetBucketWebsite", "s3:GetBucketWebsite", "NoSuchWebsiteConfiguration"),
     _Unset("GetBucketReplication", "s3:GetReplicationConfiguration", "ReplicationConfigurationNotFoundError"),
     _Unset("GetBucketLogging", "s3:GetBucketLogging"),

@@ -24,11 +24,13 @@ from s3al.store.blobs import Blobs
 from s3al.store.database import Database, Rows
 
 T = TypeVar("T")
+Jobs = Sequence[Callable[[Rows, int], object]]
 
 PERIOD_S = 2.0
 _SWEEP_EVERY = 30  # rounds
 _JUMP_MS = 90_000  # the clock moves by less than this between two sweeps, unless it was set
 _EXHUMED_AT_ONCE = 512
+_PAUSE_S = 0.05  # between steps, so that they take a part of a worker only
 
 
 class Failures(Protocol):
@@ -47,14 +49,16 @@ class Tending:
         *,
         log: Failures,
         executor: Executor,
-        jobs: Sequence[Callable[[Rows, int], object]] = (),
+        jobs: Jobs = (),
+        steps: Sequence[Callable[[], bool]] = (),
         rest: Callable[[], object] | None = None,
     ) -> None:
-        """jobs: run now and then, each in a write transaction of its own, with the time (UTC ms). rest: run in a thread
-        now and then, when no request is being answered."""
+        """jobs: run now and then, each in a write transaction of its own, with the time (UTC ms). steps: run in a
+        thread now and then, again and again while they return True. rest: run in a thread now and then, when no
+        request is being answered."""
         self._database, self._blobs, self._in_flight = database, blobs, in_flight
         self._clock, self._log, self._executor, self._jobs = clock, log, executor, jobs
-        self._rest = rest
+        self._steps, self._rest = steps, rest
         self._is_known = False  # until then garbage that this process leaves behind is found by `s3al check` alone
         self._kept_ms = 0  # the high water that this process has kept last
         self._task: asyncio.Task[None] | None = None
@@ -91,6 +95,10 @@ class Tending:
                     await self._keep_clock()
                     for job in self._jobs:
                         await self._database.write(lambda rows, job=job: job(rows, self._clock()))  # type: ignore[misc]
+                    for step in self._steps:
+                        while await self._in_thread(step):
+                            await self.unlink_buried()
+                            await asyncio.sleep(_PAUSE_S)
                     if self._rest and self._in_flight.oldest() is None:
                         await self._in_thread(self._rest)
                 elif self._clock() - self._kept_ms > _JUMP_MS:

@@ -100,6 +100,15 @@ def get_setting(rows: Rows, bucket_id: bytes, setting: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def next_with_setting(rows: Rows, setting: str, after: bytes) -> bytes | None:
+    """The least bucket id beyond `after` that has the setting, for jobs that visit all such buckets."""
+    row = rows.one(
+        "SELECT bucket_id FROM bucket_settings WHERE setting = ? AND bucket_id > ? ORDER BY bucket_id LIMIT 1",
+        (setting, after),
+    )
+    return None if row is None else bytes(row[0])
+
+
 def get_settings(rows: Rows, bucket_id: bytes) -> dict[str, bytes]:
     return dict(rows.all("SELECT setting, document FROM bucket_settings WHERE bucket_id = ?", (bucket_id,)))
 

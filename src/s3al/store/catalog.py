@@ -18,6 +18,7 @@ from s3al.store.buckets import (
     get_setting,
     get_settings,
     list_buckets,
+    next_with_setting,
     put_setting,
 )
 from s3al.store.garbage import (
@@ -56,11 +57,15 @@ from s3al.store.uploads import (
     insert_upload,
     list_parts,
     put_part,
+    uploads_begun_before,
     uploads_of_bucket,
 )
 from s3al.store.versions import (
     NULL_VERSION,
+    AgedVersion,
     VersionRow,
+    aged_versions,
+    aged_versions_of,
     current_version,
     delete_version,
     find_version,
@@ -72,6 +77,7 @@ from s3al.store.versions import (
 __all__ = [
     "CLOCK_MARGIN_MS",
     "NULL_VERSION",
+    "AgedVersion",
     "BucketRow",
     "IncarnationRow",
     "ListedRow",
@@ -80,6 +86,8 @@ __all__ = [
     "StreamRow",
     "UploadRow",
     "VersionRow",
+    "aged_versions",
+    "aged_versions_of",
     "begin_incarnation",
     "blob_names_named",
     "bucket_is_empty",
@@ -119,6 +127,7 @@ __all__ = [
     "list_uploads_page",
     "list_versions",
     "list_versions_page",
+    "next_with_setting",
     "oldest_reader",
     "put_manifest",
     "put_meta",
@@ -129,5 +138,6 @@ __all__ = [
     "put_version",
     "report_reader",
     "streams_of",
+    "uploads_begun_before",
     "uploads_of_bucket",
 ]

@@ -90,6 +90,18 @@ def uploads_of_bucket(rows: Rows, bucket_id: bytes, limit: int) -> list[UploadRo
     return [UploadRow(*row) for row in found]
 
 
+def uploads_begun_before(
+    rows: Rows, bucket_id: bytes, before_ms: int, *, prefix: bytes = b"", limit: int
+) -> list[UploadRow]:
+    """Those of keys with the prefix that were begun before a moment (UTC ms)."""
+    found = rows.all(
+        f"SELECT {_UPLOAD} FROM uploads WHERE bucket_id = ? AND initiated_at < ? AND object_key >= ?"
+        " AND substr(object_key, 1, ?) = ? ORDER BY object_key LIMIT ?",
+        (bucket_id, before_ms, prefix, len(prefix), prefix, limit),
+    )
+    return [UploadRow(*row) for row in found]
+
+
 def delete_upload(rows: Rows, upload_id: str) -> bool:
     """Remove the upload and its parts' rows; not their streams. Returns False if there was none."""
     rows.run("DELETE FROM parts WHERE upload_id = ?", (upload_id,))

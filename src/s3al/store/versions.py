@@ -13,6 +13,7 @@ transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from s3al.store.database import Rows
 
@@ -87,6 +88,32 @@ def current_version(rows: Rows, bucket_id: bytes, object_key: bytes) -> VersionR
 def find_version(rows: Rows, bucket_id: bytes, object_key: bytes, version_id: str) -> VersionRow | None:
     row = rows.one(f"SELECT {_VERSION} FROM versions WHERE {_BY_ID}", (bucket_id, object_key, version_id))
     return None if row is None else _version(row)
+
+
+class AgedVersion(NamedTuple):
+    """A version as far as its age goes. last_modified: UTC ms."""
+
+    object_key: bytes
+    version_id: str
+    last_modified: int
+    is_delete_marker: bool
+
+
+_AGED = "SELECT object_key, version_id, last_modified, is_delete_marker FROM versions WHERE bucket_id = ?"
+
+
+def aged_versions(rows: Rows, bucket_id: bytes, *, after: bytes, limit: int) -> list[AgedVersion]:
+    """All versions and delete markers of the keys beyond `after`, by key, newest first."""
+    found = rows.all(
+        f"{_AGED} AND object_key > ? ORDER BY object_key, sequence DESC LIMIT ?", (bucket_id, after, limit)
+    )
+    return [AgedVersion(row[0], row[1], row[2], row[3] == 1) for row in found]
+
+
+def aged_versions_of(rows: Rows, bucket_id: bytes, object_key: bytes) -> list[AgedVersion]:
+    """All versions and delete markers of one key, newest first."""
+    found = rows.all(f"{_AGED} AND object_key = ? ORDER BY sequence DESC", (bucket_id, object_key))
+    return [AgedVersion(row[0], row[1], row[2], row[3] == 1) for row in found]
 
 
 def put_version(rows: Rows, version: VersionRow) -> list[VersionRow]:

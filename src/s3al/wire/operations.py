@@ -20,6 +20,7 @@ _BUCKETS = """
     GetBucketTagging PutBucketTagging DeleteBucketTagging
     GetBucketCors PutBucketCors DeleteBucketCors
     GetBucketEncryption PutBucketEncryption DeleteBucketEncryption
+    GetBucketLifecycleConfiguration PutBucketLifecycleConfiguration DeleteBucketLifecycle
 """
 
 _OBJECTS = """
@@ -46,7 +47,7 @@ _ACLS = """
 
 # Settings that can be read, and are answered as AWS answers when nothing was ever set.
 _UNSET = """
-    GetBucketLifecycleConfiguration GetBucketWebsite GetBucketReplication
+    GetBucketWebsite GetBucketReplication
     GetBucketLogging
     GetBucketAccelerateConfiguration GetBucketRequestPayment GetBucketNotificationConfiguration
 """

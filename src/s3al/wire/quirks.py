@@ -109,6 +109,7 @@ S3 = Quirks(
     body_limits={
         "DeleteObjects": 2048 * KIB,  # 1,000 keys of 1,024 bytes, escaped
         "CompleteMultipartUpload": 4096 * KIB,  # 10,000 parts with up to three checksums each
+        "PutBucketLifecycleConfiguration": 2048 * KIB,  # 1,000 rules, each with an id, a prefix and tags
         "PutBucketPolicy": 24 * KIB,  # a policy has 20 KiB; the excess is refused with PolicyTooLarge, not cut
     },
     enum_faults={

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from s3al.s3.locks import COMPLIANCE, DAY_MS, GOVERNANCE, Lock, Verdict, verdict_on_change
+from s3al.s3.object_lock.rules import COMPLIANCE, DAY_MS, GOVERNANCE, Lock, Verdict, verdict_on_change
 from unit.s3.world import ANONYMOUS, NOW_MS, OWNER, World, refused, user_of
 
 _NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)

@@ -10,7 +10,6 @@ from s3al.s3.registry import OPERATIONS
 from unit.s3.world import STRANGER, World, refused, root_of
 
 _ERRORS = {
-    "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
     "GetBucketWebsite": "NoSuchWebsiteConfiguration",
     "GetBucketReplication": "ReplicationConfigurationNotFoundError",
 }
@@ -44,12 +43,6 @@ def test_missing_and_foreign_buckets_come_first(world: World, operation: str) ->
         world.call(operation, as_=root_of(STRANGER), Bucket="bucket")
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        "PutBucketLifecycleConfiguration",
-        "PutBucketWebsite",
-    ],
-)
+@pytest.mark.parametrize("operation", ["PutBucketWebsite", "PutBucketReplication"])
 def test_writing_such_a_setting_has_no_operation(operation: str) -> None:
     assert operation not in OPERATIONS

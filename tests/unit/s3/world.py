@@ -29,7 +29,6 @@ from s3al.s3 import (  # the import registers the operations
     encryption,
     listing,
     multipart,
-    object_lock,
     objects,
     ownership,
     post,
@@ -42,6 +41,8 @@ from s3al.s3 import (  # the import registers the operations
     versioning,
 )
 from s3al.s3.errors import S3_ERRORS
+from s3al.s3.lifecycle import operations as lifecycle
+from s3al.s3.object_lock import operations as object_lock
 from s3al.s3.ports import S3
 from s3al.s3.records import PartRecord, PublicRecord, Records, Stream, UploadRecord
 from s3al.s3.registry import OPERATIONS
@@ -62,6 +63,7 @@ TOPICS = (
     cors,
     delete,
     encryption,
+    lifecycle,
     listing,
     multipart,
     object_lock,

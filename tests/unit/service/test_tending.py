@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from s3al.errors import StoreError
+from s3al.s3.lifecycle import expiring
 from s3al.service import tending as module
 from s3al.store import catalog, garbage
 from support.house import House, open_house
@@ -109,6 +112,49 @@ def test_no_failure_of_a_job_ends_the_task(house: House, monkeypatch: pytest.Mon
     failures = house.events("tending")
     assert len(failures) >= 1 and failures[0]["exception"] == "ValueError"
     assert "the-secret" not in house.log_path.read_text()
+
+
+def test_steps_go_on_while_there_is_more_to_do(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = house.workers[0]
+    answers = [True, True, False, True, False]
+    taken: list[bool] = []
+
+    def step() -> bool:
+        taken.append(answers[len(taken)] if len(taken) < len(answers) else False)
+        return taken[-1]
+
+    async def act() -> None:
+        tending = module.Tending(
+            worker.s3.db, worker.s3.blobs, worker.gateway.in_flight, worker.s3.now_ms,  # type: ignore[arg-type]
+            log=worker.gateway.log, executor=worker.s3.executor, steps=[step],
+        )  # fmt: skip
+        tending._clock = type("C", (), {"__call__": lambda _: 1, "persist": lambda _, rows: None})()  # type: ignore[assignment]
+        tending._is_known = True
+        task = asyncio.create_task(tending._run())
+        while len(taken) < len(answers):
+            await asyncio.sleep(0.01)
+            assert not task.done()
+        task.cancel()
+
+    monkeypatch.setattr(module, "PERIOD_S", 0.0)
+    monkeypatch.setattr(module, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(module, "_SWEEP_EVERY", 1)
+    house._run(act())
+    assert taken[: len(answers)] == answers
+    assert house.events("tending") == []
+
+
+def test_what_a_lifecycle_rule_expires_is_gone_and_buried(house: House) -> None:
+    client, s3 = house.client(), house.workers[1].s3
+    client.put_object(Bucket=BUCKET, Key="old", Body=os.urandom(100_000))
+    client.put_object(Bucket=BUCKET, Key="kept", Body=os.urandom(100_000))
+    rule = {"Status": "Enabled", "Filter": {"Prefix": "old"}, "Expiration": {"Date": datetime(2020, 1, 1, tzinfo=UTC)}}
+    client.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [rule]})
+    with ThreadPoolExecutor(1) as thread:
+        while thread.submit(expiring.step, s3).result():
+            pass
+    assert [found["Key"] for found in client.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["kept"]
+    assert graves(house) == 1
 
 
 def test_the_clock_is_kept_in_the_store(house: House) -> None:

@@ -56,6 +56,8 @@ PLACES = [
     ("DELETE", "/b/k?uploadId=1", {}, "AbortMultipartUpload"),
     ("DELETE", "/b/k?tagging", {}, "DeleteObjectTagging"),
     ("PUT", "/b?object-lock", {}, "PutObjectLockConfiguration"),
+    ("PUT", "/b?lifecycle", {}, "PutBucketLifecycleConfiguration"),
+    ("DELETE", "/b?lifecycle", {}, "DeleteBucketLifecycle"),
     ("PUT", "/b/k?retention", {}, "PutObjectRetention"),
     ("PUT", "/b/k?legal-hold", {}, "PutObjectLegalHold"),
     ("POST", "/b/k?uploads", {}, "CreateMultipartUpload"),
@@ -64,7 +66,6 @@ PLACES = [
 
 # method, target, headers, code
 REFUSED = [
-    ("PUT", "/b?lifecycle", {}, "NotImplemented"),
     ("PUT", "/b?website", {}, "NotImplemented"),
     ("PUT", "/b?replication", {}, "NotImplemented"),
     ("PUT", "/b?notification", {}, "NotImplemented"),
@@ -76,7 +77,6 @@ REFUSED = [
     ("GET", "/b?session", {}, "NotImplemented"),
     ("POST", "/b/k?restore", {}, "NotImplemented"),
     ("POST", "/b/k?select&select-type=2", {}, "NotImplemented"),
-    ("DELETE", "/b?lifecycle", {}, "NotImplemented"),
     ("PUT", "/b/k?partNumber=1", {}, "InvalidArgument"),
     ("PUT", "/b/k?uploadId=1", {}, "InvalidArgument"),
     ("PUT", "/b/k?uploadId=1", COPY, "InvalidArgument"),

@@ -1,7 +1,7 @@
 """What an Object Lock is: retention and legal hold of one version, and what they forbid.
 
 What lives here: `Lock`, pure decisions about it, reading it from a request and from a bucket's default. What does not:
-the operations and the rights they need (object_lock), where it is stored (records).
+the operations and the rights they need, where it is stored (records).
 
 Laws: a lock of COMPLIANCE gives way to nobody, its account's root included, and only becomes longer; one of GOVERNANCE
 gives way to who may bypass it and says so; a legal hold gives way to nothing but its removal. An expired retention

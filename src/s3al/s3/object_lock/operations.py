@@ -1,7 +1,7 @@
 """Object Lock: a bucket's configuration, retention and legal hold of a version, and whether a version may be removed.
 
 What lives here: the operations, and `check_removable`, which stands before every removal of a version. What does not:
-what a lock forbids (locks), the lock of a new version (put).
+what a lock forbids (rules), the lock of a new version (put).
 
 Laws: Object Lock is never switched off again, and its bucket's versioning stays enabled, so that no write replaces a
 version; a lock lies in the version's public record and changes only if nobody changed the record since it was read;
@@ -21,7 +21,7 @@ from typing import Any
 from s3al.auth.authorized import Authorized
 from s3al.errors import AccessError, RequestError
 from s3al.s3.access import authorize_check, object_arn, on_bucket, on_object
-from s3al.s3.locks import (
+from s3al.s3.object_lock.rules import (
     HOLDS,
     MISSING,
     NO_LOCK,
