@@ -6,10 +6,12 @@ is not current.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
@@ -21,7 +23,9 @@ from s3al.kms.paging import LIMITS
 from s3al.kms.ports import OPERATIONS
 from s3al.kms.states import TABLE, KeyState, Refusal
 
-PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ROOT / "docs" / "reference"
+JOURNEY = ROOT / "tests" / "journeys" / "test_boto3_kms_operations.py"
 STATES = [state.value for state in KeyState]
 
 # Operation -> the permissions it needs, where that is not its own name on the key it names. A test asks the operations.
@@ -55,6 +59,11 @@ Written by `script/kms_reference.py` from the source and from the model of AWS K
 
 {built} of the {all} operations of the model work as AWS documents them.
 
+Tried: whether boto3 calls it in `tests/journeys/test_boto3_kms_operations.py`, which records what was answered
+("-": newer than the model that boto3 had when this page was written). And what the tests refuse it for: each
+**constraint** of the model, broken once (`tests/unit/server/test_model_constraints.py`); an absent **permission** or
+**key** (`tests/unit/kms/test_refusals.py`); each **state** of the key that does not allow it (`test_states.py`).
+
 {table}
 Which of them a key accepts in which state: [key-states.md](key-states.md).
 
@@ -85,8 +94,34 @@ REFUSED = (
 NEWER = {"Decapsulate", "Encapsulate"}  # than some models that may be installed; both have dry runs
 
 
+def called() -> set[str]:
+    """The names of what the journey calls, as methods or as paginators. At each run it compares with the wire."""
+    found = set()
+    for node in ast.walk(ast.parse(JOURNEY.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            first = node.args[0] if node.args else None
+            paginated = node.func.attr == "get_paginator" and isinstance(first, ast.Constant)
+            found.add(str(first.value) if paginated and isinstance(first, ast.Constant) else node.func.attr)
+    return found
+
+
+def names_key(name: str, model: ServiceModel) -> bool:
+    """Whether a request of this operation must name a key."""
+    shape = model.operation_model(name).input_shape if name in model.operation_names else None
+    return name in NEWER or bool(shape and {"KeyId", "TargetKeyId"} & set(shape.required_members))
+
+
+def refused_for(name: str, model: ServiceModel) -> str:
+    """What the tests refuse an operation for; each of them goes through the same tables as this."""
+    reasons = ["constraint"] if name in model.operation_names else []
+    reasons += ["permission"]
+    reasons += ["key"] if names_key(name, model) else []
+    reasons += ["state"] if any(isinstance(outcome, Refusal) for outcome in TABLE.get(name, ())) else []
+    return ", ".join(reasons)
+
+
 def operations_page(model: ServiceModel) -> str:
-    built = sorted(OPERATIONS)
+    built, journey = sorted(OPERATIONS), called()
     any_grant = set().union(*(grantable(spec, usage) for spec, usages in SPECS.items() for usage in usages))
 
     def row(name: str) -> list[str]:
@@ -101,9 +136,12 @@ def operations_page(model: ServiceModel) -> str:
             "yes" if by_grant else "-",
             "yes" if "DryRun" in members else "-",
             f"{default}, at most {greatest}" if default else "-",
+            "yes" if xform_name(name) in journey else "-",
+            refused_for(name, model),
         ]
 
     head = ("operation", "permission", "other accounts", "by a grant", "dry run", "entries in a page")
+    head += ("journey", "refused for")
     return OPERATIONS_HEAD.format(
         built=len(built),
         all=len(built) + len(REFUSED),

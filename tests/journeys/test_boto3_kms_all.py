@@ -4,9 +4,6 @@ and every constraint of the model broken over HTTP."""
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +14,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from s3al.kms.service import OPERATIONS
 from s3al.wire.operations import ALLOWED
 from support.settings import SSE_KMS, new_account, new_bucket, new_key, refused
 from support.violations import violations
@@ -189,15 +185,3 @@ def test_every_constraint_of_the_model_broken_is_a_validation_error(standing_ser
             assert f"'{violation.member}'" in error["Message"], (operation, violation)
             sent += 1
     assert sent > 400
-
-
-def _journeys() -> Iterator[str]:
-    for file in Path(__file__).parent.glob("test_*.py"):
-        yield file.read_text(encoding="utf-8")
-
-
-def test_every_operation_that_is_built_has_a_journey():
-    told = "\n".join(_journeys())
-    built = set(OPERATIONS) & set(ALLOWED["kms"])
-    untold = [name for name in built if not re.search(rf'\.{xform_name(name)}\(|"{xform_name(name)}"', told)]
-    assert untold == []

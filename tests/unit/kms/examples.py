@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from s3al.kms.ports import OPERATIONS
-from unit.kms.world import ALICE, policy, statement
+from unit.kms.world import ALICE, World, policy, statement
 
 SIGNING = {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}
 AGREEING = {"KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT"}
@@ -92,3 +92,27 @@ def naming(operation: str, identifier: str) -> dict[str, Any]:
     """A request of this operation on this key."""
     member = "TargetKeyId" if operation in ("CreateAlias", "UpdateAlias") else "KeyId"
     return {member: identifier, **PARAMS.get(operation, {})}
+
+
+def authorized_request(world: World, operation: str, key_id: str) -> dict[str, Any]:
+    """A request that is authorized. key_id: of a key as in KEYS."""
+    blob = world.do("Encrypt", KeyId=world.create_key(), Plaintext=b"x")["CiphertextBlob"]
+    if operation in ("UpdateAlias", "DeleteAlias"):
+        world.do("CreateAlias", AliasName="alias/theirs", TargetKeyId=key_id)
+    if operation == "UpdatePrimaryRegion":
+        world.do("ReplicateKey", KeyId=key_id, ReplicaRegion="eu-west-1")
+    if operation == "RetireGrant":
+        granted = world.do("CreateGrant", KeyId=key_id, **PARAMS["CreateGrant"])
+        return {"KeyId": key_id, "GrantId": granted["GrantId"]}
+    keyless: dict[str, dict[str, Any]] = {
+        "CreateKey": {"Tags": [{"TagKey": "a", "TagValue": "b"}]},
+        "Decrypt": {"CiphertextBlob": blob},
+        "DeleteAlias": {"AliasName": "alias/theirs"},
+        "GenerateRandom": {"NumberOfBytes": 1},
+        "ListAliases": {},
+        "ListKeys": {},
+        "ListRetirableGrants": {"RetiringPrincipal": ALICE.arn},
+        "ReEncrypt": {"CiphertextBlob": blob, "DestinationKeyId": key_id},
+        "ReplicateKey": {"KeyId": key_id, "ReplicaRegion": "eu-west-1", "Tags": [{"TagKey": "a", "TagValue": "b"}]},
+    }
+    return keyless.get(operation, naming(operation, key_id) if operation not in keyless else {})

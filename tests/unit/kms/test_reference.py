@@ -6,13 +6,12 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
 from s3al.kms.ports import OPERATIONS
-from unit.kms.examples import KEYS, PARAMS, naming
-from unit.kms.world import ALICE, REGION, ROOT, World, model
+from unit.kms.examples import KEYS, authorized_request
+from unit.kms.world import REGION, ROOT, World, model
 
 ROOT_FOLDER = Path(__file__).resolve().parents[3]
 
@@ -40,34 +39,24 @@ def test_the_page_has_every_operation_of_the_model() -> None:
     assert not set(OPERATIONS) & set(REFERENCE.REFUSED)
 
 
-def request(world: World, operation: str, key_id: str) -> dict[str, Any]:
-    """A request that is authorized."""
-    blob = world.do("Encrypt", KeyId=world.create_key(), Plaintext=b"x")["CiphertextBlob"]
-    if operation in ("UpdateAlias", "DeleteAlias"):
-        world.do("CreateAlias", AliasName="alias/theirs", TargetKeyId=key_id)
-    if operation == "UpdatePrimaryRegion":
-        world.do("ReplicateKey", KeyId=key_id, ReplicaRegion="eu-west-1")
-    if operation == "RetireGrant":
-        granted = world.do("CreateGrant", KeyId=key_id, **PARAMS["CreateGrant"])
-        return {"KeyId": key_id, "GrantId": granted["GrantId"]}
-    keyless: dict[str, dict[str, Any]] = {
-        "CreateKey": {"Tags": [{"TagKey": "a", "TagValue": "b"}]},
-        "Decrypt": {"CiphertextBlob": blob},
-        "DeleteAlias": {"AliasName": "alias/theirs"},
-        "GenerateRandom": {"NumberOfBytes": 1},
-        "ListAliases": {},
-        "ListKeys": {},
-        "ListRetirableGrants": {"RetiringPrincipal": ALICE.arn},
-        "ReEncrypt": {"CiphertextBlob": blob, "DestinationKeyId": key_id},
-        "ReplicateKey": {"KeyId": key_id, "ReplicaRegion": "eu-west-1", "Tags": [{"TagKey": "a", "TagValue": "b"}]},
-    }
-    return keyless.get(operation, naming(operation, key_id) if operation not in keyless else {})
+def test_every_operation_of_the_model_has_a_journey_and_is_refused_in_tests() -> None:
+    rows = {row[0]: row for row in _rows()}
+    assert set(rows) == set(OPERATIONS)
+    for name in set(rows) & set(model().operation_names):
+        *_, journey, refused = rows[name]
+        assert journey == "yes", f"{name} is not called in {REFERENCE.JOURNEY.name}"
+        assert {"constraint", "permission"} <= set(refused.split(", "))
+
+
+def _rows() -> list[list[str]]:
+    page = REFERENCE.pages()["kms-operations.md"].partition("| operation |")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()[2:]]
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 def test_the_permissions_of_the_page_are_those_that_are_asked(world: World, operation: str) -> None:
     key_id = world.create_key(**KEYS.get(operation, {}))
-    call = world.make_call(operation, ROOT, REGION, request(world, operation, key_id))
+    call = world.make_call(operation, ROOT, REGION, authorized_request(world, operation, key_id))
     asked = world.database.read_now(lambda rows: list(OPERATIONS[operation].checks(call, rows, world.kms)))
     said = REFERENCE.PERMISSIONS.get(operation, f"`kms:{operation}` on the key")
     if operation == "RetireGrant":
