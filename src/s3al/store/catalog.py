@@ -46,7 +46,15 @@ from s3al.store.listing import (
     list_versions_page,
 )
 from s3al.store.meta import bump, change_counter, get_meta, put_meta
-from s3al.store.streams import StreamRow, find_stream, get_manifest, insert_streams, put_manifest, streams_of
+from s3al.store.streams import (
+    StreamRow,
+    count_streams,
+    find_stream,
+    get_manifest,
+    insert_streams,
+    put_manifest,
+    streams_of,
+)
 from s3al.store.uploads import (
     PartRow,
     UploadRow,
@@ -96,6 +104,7 @@ __all__ = [
     "bury_streams",
     "change_counter",
     "count_buckets",
+    "count_streams",
     "create_bucket",
     "current_version",
     "delete_bucket",

@@ -71,6 +71,12 @@ def streams_of(rows: Rows, object_id: bytes) -> list[StreamRow]:
     return [StreamRow(*row) for row in found]
 
 
+def count_streams(rows: Rows, object_id: bytes) -> tuple[int, int]:
+    """(streams of an object, those of them that lie in blobs)."""
+    row = rows.one("SELECT count(*), count(blob_name) FROM streams WHERE object_id = ?", (object_id,))
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
 def put_manifest(rows: Rows, object_id: bytes, public_manifest: bytes, private_manifest: bytes) -> None:
     rows.run(
         "INSERT INTO manifests (object_id, public_manifest, private_manifest) VALUES (?, ?, ?)"

@@ -65,12 +65,19 @@ def check_outside(path: Path, data_folder: Path) -> None:
 def protection(path: Path, data_folder: Path) -> list[str]:
     """What this seal protects, in lines for the operator at each start."""
     lines = [f"the data folder alone, without {path}, shows neither bytes nor names"]
-    with suppress(OSError):
-        if path.stat().st_dev == data_folder.stat().st_dev:
-            lines.append(
-                "warning: key and data share one filesystem: whoever takes this disk, or its backup, opens the store"
-            )
+    if beside(path, data_folder):
+        lines.append(
+            "warning: key and data share one filesystem: whoever takes this disk, or its backup, opens the store"
+        )
     return lines
+
+
+def beside(path: Path, data_folder: Path) -> bool | None:
+    """Whether keyfile and data share one filesystem; None if one of them cannot be looked at."""
+    try:
+        return path.stat().st_dev == data_folder.stat().st_dev
+    except OSError:
+        return None
 
 
 def _read_keyfile(path: Path) -> bytes:

@@ -35,6 +35,15 @@ from s3al.kms.seals.secret_source import SecretSource, secret_source
 
 
 @dataclass(frozen=True, slots=True)
+class SealPlace:
+    """Of the seal that a server was started with. kind: as in store.json. beside_data: whether its keyfile lies on the
+    filesystem of the data folder; None where that is not known or the seal is no file."""
+
+    kind: str
+    beside_data: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class SealChoice:
     """Where the seal is; nothing of it is secret. option: as in `--root-key`, None for the default keyfile below
     `config_home` (XDG_CONFIG_HOME)."""
@@ -56,6 +65,12 @@ class SealChoice:
         if not isinstance(address, KeyfileAddress):
             raise ConfigError("the seal is not a keyfile")
         return address.path
+
+    def place(self, store_id: bytes, data_folder: Path) -> SealPlace:
+        """Where the seal is now, against the data."""
+        address = self.address(store_id)
+        beside = keyfile.beside(address.path, data_folder) if isinstance(address, KeyfileAddress) else None
+        return SealPlace(kind_of(address), beside)
 
     def protection(self, store_id: bytes, data_folder: Path) -> list[str]:
         """What this seal protects, in lines for the operator at each start."""

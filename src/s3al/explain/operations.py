@@ -1,0 +1,89 @@
+"""Our own API for what encrypts what: ExplainObject, ExplainKey, ExplainTopic.
+
+What lives here: the operations, with what they need. What does not: what they answer (envelopes, keys, examples), what
+a caller may know beyond being let ask (visible).
+
+Laws: nothing is changed. To ask takes the operator's grant (s3al:*); what is told takes besides what S3 and the KMS ask
+for it. An object, version or key that may not be known is answered as one that is not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from s3al.auth.authorized import Authorized
+from s3al.crypto.stream import HEADER_BYTES
+from s3al.errors import IntegrityError, RequestError
+from s3al.explain import objects
+from s3al.explain.examples import explain_topic
+from s3al.explain.keys import explain_key, named_key
+from s3al.explain.ports import OPERATIONS, Explaining
+from s3al.explain.topics import TOPICS
+from s3al.explain.visible import Visible
+from s3al.iam.access import read
+from s3al.s3.access import object_arn
+from s3al.service.operation import Call, Check, Params, Reply
+from s3al.service.own import own_check, text
+from s3al.store.catalog import StreamRow
+from s3al.store.database import Rows
+
+
+def _on_object(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
+    """By name alone: whether bucket and object are there is not looked at before the caller is known to be let ask."""
+    return (Check(f"s3al:{call.operation}", object_arn(text(call.params, "bucket"), text(call.params, "key"))),)
+
+
+def _on_key(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
+    key = named_key(rows, call, text(call.params, "key"))
+    return (Check(f"s3al:{call.operation}", key.arn if key else "*"),)
+
+
+@OPERATIONS.operation("ExplainObject", checks=_on_object)
+async def explain_object(authorized: Authorized, call: Call, ports: Explaining) -> Reply:
+    """Parameters: bucket, key, version_id. Answers: docs/schemas/explain-object.json."""
+    first = await read(authorized, call, ports.iam, lambda rows: objects.first_stream(Visible(rows, call, ports)))
+    header = None if first is None else objects.Header(bytes(first.stream_id), await _header(ports, first))
+    return Reply(
+        await read(authorized, call, ports.iam, lambda rows: objects.explain_object(Visible(rows, call, ports), header))
+    )
+
+
+async def _header(ports: Explaining, stream: StreamRow) -> bytes | None:
+    """The first bytes of a stream; None if they are not there."""
+    if stream.sealed_body is not None:
+        return stream.sealed_body[:HEADER_BYTES]
+    name = stream.blob_name or ""
+
+    def first_bytes() -> bytes | None:
+        try:
+            with ports.s3.blobs.open(name) as blob:
+                return blob.read(0, HEADER_BYTES)
+        except IntegrityError:
+            return None
+
+    return await asyncio.get_running_loop().run_in_executor(ports.s3.executor, first_bytes)
+
+
+@OPERATIONS.operation("ExplainKey", checks=_on_key)
+async def explain_kms_key(authorized: Authorized, call: Call, ports: Explaining) -> Reply:
+    """Parameters: key (id, ARN or alias), marker. Answers: docs/schemas/explain-key.json; next, to be given as marker,
+    if there are more object versions to count."""
+    identifier, marker = text(call.params, "key"), call.params.get("marker")
+
+    def reader(rows: Rows) -> Reply:
+        return Reply(explain_key(Visible(rows, call, ports), identifier, marker))
+
+    return await read(authorized, call, ports.iam, reader)
+
+
+@OPERATIONS.operation("ExplainTopic", checks=own_check)
+async def explain_a_topic(authorized: Authorized, call: Call, ports: Explaining) -> Reply:
+    """Parameters: topic; without one, the topics with their questions. Answers: docs/schemas/explain-topic.json."""
+    if call.params.get("topic") is None:
+        listed: Params = {"topics": {topic.topic: topic.question for topic in TOPICS.values()}}
+        return Reply(listed)
+    topic = TOPICS.get(text(call.params, "topic"))
+    if topic is None:
+        raise RequestError("NoSuchEntity", "There is no such topic. ExplainTopic without one lists them.")
+    return Reply(await read(authorized, call, ports.iam, lambda rows: explain_topic(Visible(rows, call, ports), topic)))
