@@ -22,7 +22,7 @@ from botocore.loaders import Loader
 
 from s3al.config import ServeConfig
 from s3al.errors import S3alError
-from s3al.explain.ports import Explaining
+from s3al.explain.ports import Explaining, StoreFacts
 from s3al.explain.service import OPERATIONS as EXPLAINING
 from s3al.first_steps import banner, store_credentials
 from s3al.iam import accounts as iam_accounts
@@ -214,7 +214,8 @@ def worker(prepared: Prepared) -> AsgiApp:
         region=config.region,
         identities=kms.identities,
     )
-    services = _services(s3, kms, Iam(database, server_key, clock), _key_store(prepared, database, root))
+    facts = StoreFacts(folder.read_document, lambda: seal_choice(config).place(prepared.store_id, folder.path))
+    services = _services(s3, kms, Iam(database, server_key, clock), _key_store(prepared, database, root), facts)
     gateway = Gateway(
         router=Router(prepared.plans, domain=config.domain),
         services=services,
@@ -280,9 +281,11 @@ def _ledger(prepared: Prepared) -> Ledger:
     return Ledger(ledger_path(seal_choice(prepared.config).config_home, prepared.store_id))
 
 
-def _services(s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore) -> Mapping[str, Service[Any]]:
+def _services(
+    s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore, facts: StoreFacts
+) -> Mapping[str, Service[Any]]:
     own = bound(admin.OPERATIONS, iam) | bound(s3_own.OPERATIONS, s3) | bound(kms_own.OPERATIONS, key_store)
-    explaining = Explaining(s3.db, s3, kms, iam, s3.now_ms, s3.region, frozenset({*own, *EXPLAINING}))
+    explaining = Explaining(s3.db, s3, kms, iam, facts, s3.now_ms, s3.region, frozenset({*own, *EXPLAINING}))
     own |= bound(EXPLAINING, explaining)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),

@@ -33,6 +33,7 @@ PALETTE: Final = {
 _PAPER: Final = ("#ffffff", "#12171d")
 _INK: Final = ("#1f2933", "#e6ebf0")
 _MUTED: Final = ("#64707d", "#9ba7b4")
+_FONTS: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _GLYPH: Final = {9: 5.0, 10: 5.5, 11: 6.0, 12: 6.6, 13: 7.2, 15: 8.3, 19: 10.4}  # mean width by size, in px
 
 
@@ -61,9 +62,7 @@ class Canvas:
         place = "" if anchor == "start" else f' text-anchor="{anchor}"'
         kept = markup(text, most=None if most is None else max(4, int(most / _GLYPH[size])))
         name = "ink" if hue == "ink" else "muted" if hue == "muted" else f"t-{hue}"
-        self._drawn.append(
-            f'<text class="{name}" x="{x:g}" y="{y:g}" font-size="{size}"{weight}{place}>{kept}</text>'
-        )
+        self._drawn.append(f'<text class="{name}" x="{x:g}" y="{y:g}" font-size="{size}"{weight}{place}>{kept}</text>')
         self.bottom = max(self.bottom, y + 4)
 
     def line(self, points: Sequence[tuple[float, float]], *, hue: str = "muted", arrow: bool = False,
@@ -71,11 +70,23 @@ class Canvas:
         path = "M" + " L".join(f"{x:g} {y:g}" for x, y in points)
         self._path(path, hue, arrow=arrow, dashed=dashed)
 
-    def curve(self, start: tuple[float, float], end: tuple[float, float], *, hue: str) -> None:
-        """From left to right, level at both ends."""
+    def lead(
+        self, start: tuple[float, float], end: tuple[float, float], *, over: tuple[float, float] | None, hue: str
+    ) -> None:
+        """A dashed lead from a layer to its key. over: None leads into the key's left side, level at both ends; else
+        where it turns upwards (x), and the height (y) at which it passes over what lies between, to come down on the
+        key's top."""
         (x1, y1), (x2, y2) = start, end
-        middle = (x1 + x2) / 2
-        self._path(f"M{x1:g} {y1:g} C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}", hue, arrow=False, dashed=True)
+        if over is None:
+            middle = (x1 + x2) / 2
+            path = f"M{x1:g} {y1:g} C{middle:g} {y1:g} {middle:g} {y2:g} {x2:g} {y2:g}"
+        else:
+            turn, top = over
+            path = (
+                f"M{x1:g} {y1:g} H{turn - 8:g} Q{turn:g} {y1:g} {turn:g} {y1 - 8:g} V{top + 8:g}"
+                f" Q{turn:g} {top:g} {turn + 8:g} {top:g} H{x2 - 8:g} Q{x2:g} {top:g} {x2:g} {top + 8:g} V{y2:g}"
+            )
+        self._path(path, hue, arrow=False, dashed=True)
 
     def _path(self, path: str, hue: str, *, arrow: bool, dashed: bool) -> None:
         end = ' marker-end="url(#arrow)"' if arrow else ""
@@ -86,14 +97,18 @@ class Canvas:
         height = self.bottom + 20
         return "\n".join(
             [
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {height:g}"'
-                f' width="{self.width:g}" height="{height:g}" role="img"'
-                ' font-family="system-ui, -apple-system, \'Segoe UI\', Roboto, \'Helvetica Neue\', Arial, sans-serif">',
+                (
+                    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {height:g}"'
+                    f' width="{self.width:g}" height="{height:g}" role="img"'
+                    f' font-family="{_FONTS}">'
+                ),
                 f"<title>{markup(self._title)}</title>",
                 f"<desc>{markup(self._summary)}</desc>",
                 f"<style>{_styles()}</style>",
-                '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
-                ' orient="auto"><path class="tip" d="M0 0 L8 4 L0 8 z"/></marker></defs>',
+                (
+                    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8"'
+                    ' orient="auto"><path class="tip" d="M0 0 L8 4 L0 8 z"/></marker></defs>'
+                ),
                 f'<rect class="paper" width="{self.width:g}" height="{height:g}"/>',
                 *self._drawn,
                 "</svg>\n",
@@ -102,8 +117,14 @@ class Canvas:
 
 
 def wrapped(text: str, width: float, *, size: int = 11) -> list[str]:
-    """Lines of `text` that fit `width` px. What is wrapped is harmless already, so that no cut falls into an escape."""
-    return textwrap.wrap(shown(text), max(8, int(width / _GLYPH[size])), break_on_hyphens=False) or [""]
+    """Lines of `text` that fit `width` px; a word that is too long for one is cut in its middle."""
+    most = max(8, int(width / _GLYPH[size]))
+    words = (word if len(shown(word)) <= most else _cut(word, most) for word in text.split(" "))
+    return textwrap.wrap(" ".join(words), most, break_on_hyphens=False) or [""]
+
+
+def _cut(word: str, most: int) -> str:
+    return f"{word[: most * 2 // 3 - 1]}\u2026{word[len(word) - most // 3 :]}"
 
 
 def _styles() -> str:

@@ -84,9 +84,7 @@ def _buckets(visible: Visible, first: str) -> Iterator[BucketRow]:
         after = found[-1].name
 
 
-def _count_page(
-    visible: Visible, bucket: BucketRow, page: list[ListedRow], key_arn: str, counted: Counted
-) -> None:
+def _count_page(visible: Visible, bucket: BucketRow, page: list[ListedRow], key_arn: str, counted: Counted) -> None:
     open_listed = visible.ports.s3.records.listed_opener(bucket.bucket_id)
     for row in page:
         counted.looked_at += 1

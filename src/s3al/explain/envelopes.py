@@ -22,7 +22,9 @@ from s3al.explain import hierarchy
 from s3al.explain.client_side import INSTRUCTION_SUFFIX, ClientSide, recognise
 from s3al.explain.thieves import Seal
 from s3al.explain.visible import Visible
+from s3al.kms.access import Context, encryption_context
 from s3al.kms.identifiers import existing_key
+from s3al.kms.store_document import StoreDocument
 from s3al.s3 import sse
 from s3al.s3.names import object_key_bytes
 from s3al.s3.objects import Located, open_manifest
@@ -61,9 +63,24 @@ class Opened:
         return self.found.record.envelope
 
     @property
-    def kms_key_arn(self) -> str:
-        """Of the key that the requester must be allowed to use."""
-        return self.envelope.kms_key_arn
+    def key_uses(self) -> list[KeyUse]:
+        """Each KMS key of this server that a reader must be allowed to use: by S3 for him, and by his own client."""
+        uses = []
+        if self.kms_key is not None:
+            region = self.found.state.row.region
+            through: Context = {"kms:ViaService": f"s3.{region}.amazonaws.com", "aws:ViaAWSService": "true"}
+            uses.append(KeyUse(self.kms_key, encryption_context(self.envelope.context) | through))
+        if self.client is not None and self.client_kms_key is not None:
+            uses.append(KeyUse(self.client_kms_key, encryption_context(self.client.context)))
+        return uses
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """context: the condition keys of the KMS request."""
+
+    key: KeyRow
+    context: Context
 
 
 def open_version(visible: Visible, found: Located) -> Opened:
@@ -72,8 +89,8 @@ def open_version(visible: Visible, found: Located) -> Opened:
     first = catalog.find_stream(rows, row.object_id, streams[0].stream_id) if streams else None
     client = recognise(record.metadata, has_instruction_file=_has_instruction_file(visible, found))
     opened = Opened(visible, found, streams, first, client, *_kms_keys(visible, record.envelope, client))
-    document = hierarchy.document_of(visible.ports.read_document())
-    opened.seals = hierarchy.seals_of(document, visible.ports.seal_place())
+    document = hierarchy.document_of(visible.ports.store.read_document())
+    opened.seals = hierarchy.seals_of(document, visible.ports.store.seal_place())
     opened.keys = _Chain(opened, document).nodes()
     return opened
 
@@ -89,9 +106,7 @@ def _has_instruction_file(visible: Visible, found: Located) -> bool:
     return any(name.lower() == "x-amz-crypto-instr-file" for name in metadata)
 
 
-def _kms_keys(
-    visible: Visible, envelope: Envelope, client: ClientSide | None
-) -> tuple[KeyRow | None, KeyRow | None]:
+def _kms_keys(visible: Visible, envelope: Envelope, client: ClientSide | None) -> tuple[KeyRow | None, KeyRow | None]:
     """(of the server-side envelope, of the client's), each if this server has it."""
     rows, call = visible.rows, visible.call
     arn = envelope.kms_key_arn
@@ -110,7 +125,7 @@ def _id_and_region(key_arn: str) -> tuple[str, str]:
 class _Chain:
     """The keys of one object, each after what it opens."""
 
-    def __init__(self, opened: Opened, document: hierarchy.StoreDocument) -> None:
+    def __init__(self, opened: Opened, document: StoreDocument) -> None:
         self._opened = opened
         self._document = document
         self._nodes: dict[str, Params] = {}
@@ -165,8 +180,7 @@ class _Chain:
     def _kms_material(self, node_id: str, named: tuple[str, KeyRow | None], material_id: bytes) -> str:
         visible, (key_arn, key) = self._opened.visible, named
         if key is None or key.account_id != visible.call.principal.account_id or not visible.may_describe(key.arn):
-            node = {"kind": "kms-material", "key_arn": key_arn, "known": False}
-            return self._add(node_id, node, [])
+            return self._add(node_id, {"kind": "kms-material", "key_arn": key_arn, "known": False}, [])
         node = hierarchy.material_node(visible.rows, key, material_id, visible.call.now_ms) | {"known": True}
         return self._add(node_id, node, [self._root(node["root_version"])])
 
@@ -196,9 +210,9 @@ class _Chain:
         if key is not None:
             above = self._kms_material("client-kms-material", (key.arn, key), client.material_id)
         else:
-            node = {"kind": "client-master-key", "master_key": client.master_key or "unknown", "lies": "not here"}
-            above = self._add("client-master-key", node, [])
-        node = {
+            master = {"kind": "client-master-key", "master_key": client.master_key or "unknown", "lies": "not here"}
+            above = self._add("client-master-key", master, [])
+        node: Params = {
             "kind": "client-data-key",
             "wrapping": client.wrapping,
             "lies": f"wrapped, in the {client.key_place}",
@@ -247,11 +261,14 @@ def _encrypted_by(opened: Opened) -> list[Params]:
     if opened.client is None:
         return layers
     client = opened.client
-    way = f"client-side, {client.format}"
-    return [
-        {"who": "client", "way": way, "layer": 0, "where": "in the client, before the upload", "algorithm": client.content},
-        *layers,
-    ]  # fmt: skip
+    before = {
+        "who": "client",
+        "way": f"client-side, {client.format}",
+        "layer": 0,
+        "where": "in the client, before the upload",
+        "algorithm": client.content,
+    }
+    return [before, *layers]
 
 
 def _client_side(client: ClientSide) -> Params:
@@ -269,7 +286,8 @@ def _client_side(client: ClientSide) -> Params:
         "context": dict(client.context),
         "server_knows": can,
         "server_cannot_know": [
-            "a byte of the content, or its checksums",
+            "a byte of the content, or its checksums"
+            + (", as long as its own KMS is not asked for the data key" if client.kms_key_id else ""),
             "whether what was uploaded is ciphertext at all",
             "who has the client's master key" if not client.kms_key_id else "what the client did with the data key",
         ],

@@ -85,13 +85,13 @@ def _of_defaults(visible: Visible) -> list[str]:
 
 
 def _of_seals(visible: Visible) -> list[str]:
-    document = hierarchy.document_of(visible.ports.read_document())
-    seals = hierarchy.seals_of(document, visible.ports.seal_place())
+    document = hierarchy.document_of(visible.ports.store.read_document())
+    seals = hierarchy.seals_of(document, visible.ports.store.seal_place())
     return [f"the seal {'; '.join(node_words(hierarchy.seal_node(seal))[1])}" for seal in seals]
 
 
 def _of_hierarchy(visible: Visible) -> list[str]:
-    document = hierarchy.document_of(visible.ports.read_document())
+    document = hierarchy.document_of(visible.ports.store.read_document())
     root = "; ".join(node_words(hierarchy.root_node(document, None))[1])
     return [*_of_service(visible), f"the root key: {root}", *_of_seals(visible)]
 

@@ -36,7 +36,8 @@ class Header:
 def find(visible: Visible) -> Located:
     """The version that the request names. Raises NoSuchKey for whatever the caller may not read."""
     call, s3 = visible.call, visible.ports.s3
-    bucket, object_key, version_id = text(call.params, "bucket"), text(call.params, "key"), call.params.get("version_id")
+    bucket, object_key = text(call.params, "bucket"), text(call.params, "key")
+    version_id = call.params.get("version_id")
     if version_id is not None and not isinstance(version_id, str):
         raise RequestError("ValidationError", "The member version_id must be a text.")
     if not visible.may_s3("GetObject", Bucket=bucket, Key=object_key, VersionId=version_id):
@@ -61,7 +62,7 @@ def explain_object(visible: Visible, header: Header | None) -> Params:
     content = header.content if header is not None and same else None
     document = describe(opened, content)
     needs = _needs(opened)
-    says = readers.says_of(visible, opened)
+    says = readers.says_of(visible, opened, needs)
     taken = outcomes(needs, opened.seals, over_tls=visible.call.secure)
     if says is not None:
         taken += readers.administrators(says, needs)
@@ -100,7 +101,7 @@ def _cautions(opened: Opened, *, damaged: bool) -> list[Params]:
         found.append(caution("data-key-kept"))
     if envelope.mode == sse.SSE_C:
         found.append(caution("customer-key"))
-    if opened.kms_key_arn:
+    if envelope.kms_key_arn:
         found += _key_cautions(opened)
     if envelope.mode == sse.DSSE_KMS:
         found.append(caution("one-root"))
@@ -132,6 +133,8 @@ def _client_cautions(opened: Opened) -> list[Params]:
     client = opened.client
     assert client is not None
     found = [caution("client-claims")]
+    if opened.client_kms_key is not None:
+        found.append(caution("client-key-here"))
     if not client.authenticated:
         found.append(caution("client-unauthenticated"))
     elif not client.commits:

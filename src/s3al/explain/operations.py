@@ -21,7 +21,6 @@ from s3al.explain.keys import explain_key, named_key
 from s3al.explain.ports import OPERATIONS, Explaining
 from s3al.explain.topics import TOPICS
 from s3al.explain.visible import Visible
-from s3al.iam.access import read
 from s3al.s3.access import object_arn
 from s3al.service.operation import Call, Check, Params, Reply
 from s3al.service.own import own_check, text
@@ -42,10 +41,10 @@ def _on_key(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
 @OPERATIONS.operation("ExplainObject", checks=_on_object)
 async def explain_object(authorized: Authorized, call: Call, ports: Explaining) -> Reply:
     """Parameters: bucket, key, version_id. Answers: docs/schemas/explain-object.json."""
-    first = await read(authorized, call, ports.iam, lambda rows: objects.first_stream(Visible(rows, call, ports)))
+    first = await call.read(ports.db, authorized, lambda rows: objects.first_stream(Visible(rows, call, ports)))
     header = None if first is None else objects.Header(bytes(first.stream_id), await _header(ports, first))
     return Reply(
-        await read(authorized, call, ports.iam, lambda rows: objects.explain_object(Visible(rows, call, ports), header))
+        await call.read(ports.db, authorized, lambda rows: objects.explain_object(Visible(rows, call, ports), header))
     )
 
 
@@ -74,7 +73,7 @@ async def explain_kms_key(authorized: Authorized, call: Call, ports: Explaining)
     def reader(rows: Rows) -> Reply:
         return Reply(explain_key(Visible(rows, call, ports), identifier, marker))
 
-    return await read(authorized, call, ports.iam, reader)
+    return await call.read(ports.db, authorized, reader)
 
 
 @OPERATIONS.operation("ExplainTopic", checks=own_check)
@@ -86,4 +85,4 @@ async def explain_a_topic(authorized: Authorized, call: Call, ports: Explaining)
     topic = TOPICS.get(text(call.params, "topic"))
     if topic is None:
         raise RequestError("NoSuchEntity", "There is no such topic. ExplainTopic without one lists them.")
-    return Reply(await read(authorized, call, ports.iam, lambda rows: explain_topic(Visible(rows, call, ports), topic)))
+    return Reply(await call.read(ports.db, authorized, lambda rows: explain_topic(Visible(rows, call, ports), topic)))

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from s3al.explain.canvas import Canvas, wrapped
-from s3al.explain.words import MATERIAL_STATES, READS, day, key_name, made_words, moment, node_words, short, size
+from s3al.explain.words import MATERIAL_STATES, READS, counted, day, key_name, made_words, node_words, short, size
 
 Document = Mapping[str, Any]
 _MARGIN: Final = 28
 _LEFT: Final = 430
 _GAP: Final = 70
-_CARD: Final = 272
+_TOP: Final = 110
+_CARD: Final = 284
 _BETWEEN: Final = 34
 _HUES: Final = {
     "client-data-key": "client",
@@ -50,18 +51,25 @@ def envelope(document: Document) -> str:
     columns = _columns(nodes)
     width = 2 * _MARGIN + _LEFT + _GAP + len(columns) * _CARD + (len(columns) - 1) * 20
     name = f"s3://{document['bucket']}/{document['object_key']}"
-    ways = " around ".join(layer["way"] for layer in reversed(document["encrypted_by"]))
+    ways = " inside ".join(dict.fromkeys(layer["way"] for layer in document["encrypted_by"]))
     canvas = Canvas(width, f"The envelope of {name}", f"{ways}: layers from the disk to the bytes, and the keys")
     canvas.text(_MARGIN, 42, name, size=19, bold=True, most=width - 2 * _MARGIN)
     about = f"{ways} \u00b7 version {document['version_id']} \u00b7 {size(document['size_bytes'])}"
     canvas.text(_MARGIN, 64, about, size=12, hue="muted", most=width - 2 * _MARGIN)
-    inlets = _nested(canvas, document, top=104)
-    cards = _chain(canvas, nodes, columns, top=104)
-    for node_id, (x, y) in inlets.items():
+    inlets = _nested(canvas, document, top=_TOP)
+    cards = _chain(canvas, nodes, columns, top=_TOP)
+    for number, (node_id, start) in enumerate(inlets.items()):
         card = cards[node_id]
-        canvas.curve((x, y), (card.x, card.y + 20), hue=_hue(nodes[node_id]))
+        first = node_id == columns[0][0]
+        end = (card.x, card.y + 20) if first else (card.x + card.w / 2 - 14 * number, card.y)
+        canvas.lead(start, end, over=None if first else _over(number), hue=_hue(nodes[node_id]))
     _outcomes(canvas, document["thieves"], top=_bottom_of_nested(document) + 46)
     return canvas.svg()
+
+
+def _over(number: int) -> tuple[float, float]:
+    """Where the lead of an inner layer passes, each in a lane of its own."""
+    return _MARGIN + _LEFT + 4 + 9 * number, _TOP - 5 - 7 * number
 
 
 def _hue(node: Document) -> str:
@@ -72,7 +80,7 @@ def _columns(nodes: Mapping[str, Document]) -> list[list[str]]:
     """One column for each data key: it, and what opens it, until the root, which all share."""
     columns = []
     placed: set[str] = set()
-    for first in ("data-key", "outer-data-key", "client-data-key"):
+    for first in ("outer-data-key", "data-key", "client-data-key"):  # as their layers lie, from the outside
         column, node_id = [], first
         while node_id in nodes and nodes[node_id]["kind"] not in ("root", "seal") and node_id not in placed:
             column.append(node_id)
@@ -106,13 +114,14 @@ def _shells(document: Document) -> list[tuple[str, str, str, str]]:
 
 
 def _bottom_of_nested(document: Document) -> float:
-    return 104 + 2 * _STEP * len(_shells(document)) * 0.72 + 92
+    return _TOP + 2 * _STEP * len(_shells(document)) * 0.72 + 92
 
 
 def _nested(canvas: Canvas, document: Document, *, top: float) -> dict[str, tuple[float, float]]:
     """Boxes in boxes. Returns, for each data key, the point at which the layer that it seals leaves to the right."""
     shells = _shells(document)
-    bottom, inlets = _bottom_of_nested(document), {}
+    bottom = _bottom_of_nested(document)
+    inlets: dict[str, tuple[float, float]] = {}
     for depth, (hue, title, fact, data_key) in enumerate(shells):
         x, y = _MARGIN + 18 * depth, top + _STEP * depth
         w, h = _LEFT - 36 * depth, bottom - y - 20 * depth
@@ -125,9 +134,9 @@ def _nested(canvas: Canvas, document: Document, *, top: float) -> dict[str, tupl
     x, y = _MARGIN + 18 * depth, top + _STEP * depth
     w, h = _LEFT - 36 * depth, bottom - y - 20 * depth
     canvas.box(x, y, w, h, hue="faded", radius=10, dashed=True)
-    plaintext = "ciphertext, as it came" if document["client_side"] is not None and depth < 2 else "the bytes"
-    canvas.text(x + w / 2, y + h / 2 - 2, plaintext, size=13, bold=True, anchor="middle")
-    canvas.text(x + w / 2, y + h / 2 + 15, size(document["size_bytes"]), size=11, hue="muted", anchor="middle")
+    came = " of ciphertext came" if document["client_side"] is not None else ""
+    canvas.text(x + w / 2, y + h / 2 - 2, "the bytes", size=13, bold=True, anchor="middle")
+    canvas.text(x + w / 2, y + h / 2 + 15, f"{size(document['size_bytes'])}{came}", hue="muted", anchor="middle")
     return inlets
 
 
@@ -191,9 +200,9 @@ def _arrows(canvas: Canvas, nodes: Mapping[str, Document], cards: Mapping[str, _
             points = [(x2, lower.y), (x2, middle), (x, middle), (x, card.y + card.h + 2)]
             canvas.line(points, arrow=True)
             if len(above) == 1:
-                canvas.text(x + 8, card.y + card.h + 15, "is opened by", size=9, hue="muted")
+                canvas.text(x + 8, card.y + card.h + 15, "opens", size=9, hue="muted")
         if len(above) > 1:
-            canvas.text(card.x + card.w / 2 + 8, card.y + card.h + 15, "is opened by each of", size=9, hue="muted")
+            canvas.text(card.x + card.w / 2 + 8, card.y + card.h + 15, "each of them opens", size=9, hue="muted")
 
 
 def _outcomes(canvas: Canvas, thieves: Sequence[Document], *, top: float) -> None:
@@ -201,12 +210,16 @@ def _outcomes(canvas: Canvas, thieves: Sequence[Document], *, top: float) -> Non
     y = top + 12
     for one in thieves:
         hue = _READ_HUES[one["reads"]]
-        canvas.box(_MARGIN, y, _LEFT, 38, hue=hue, radius=6)
-        canvas.text(_MARGIN + 12, y + 16, one["thief"], size=11, hue=hue, bold=True)
-        canvas.text(_MARGIN + _LEFT - 12, y + 16, READS[one["reads"]].lower(), size=11, hue=hue, bold=True, anchor="end")
         why = one["because"] + (f"; unless {one['unless']}" if one["unless"] else "")
-        canvas.text(_MARGIN + 12, y + 30, why, size=9, hue=hue, most=_LEFT - 24)
-        y += 44
+        lines = wrapped(why, _LEFT - 24, size=9)
+        height = 26 + 12 * len(lines)
+        canvas.box(_MARGIN, y, _LEFT, height, hue=hue, radius=6)
+        canvas.text(_MARGIN + 12, y + 16, one["thief"], size=11, hue=hue, bold=True)
+        reads = READS[one["reads"]].lower()
+        canvas.text(_MARGIN + _LEFT - 12, y + 16, reads, size=11, hue=hue, bold=True, anchor="end")
+        for number, line in enumerate(lines):
+            canvas.text(_MARGIN + 12, y + 30 + 12 * number, line, size=9, hue=hue)
+        y += height + 6
 
 
 # --- the life of a key
@@ -245,12 +258,14 @@ def _materials(canvas: Canvas, document: Document, *, top: float) -> float:
         x = left + step * number
         canvas.line([(x, top + 14), (x, bottom)], dashed=True)
         canvas.text(x, top + 8, day(one["made_at_ms"]), size=10, hue="muted", anchor="middle")
-        _material(canvas, document, one, (x, top + 26 + 44 * number, x + step if number + 1 < len(shown) else now_x, right))
+        _material(
+            canvas, document, one, (x, top + 26 + 44 * number, x + step if number + 1 < len(shown) else now_x, right)
+        )
     canvas.line([(now_x, top + 14), (now_x, bottom)], hue="root")
     canvas.text(now_x, top + 8, f"now, {day(document['asked_at_ms'])}", size=10, hue="root", bold=True, anchor="middle")
     due = rotation.get("next_at_ms")
-    following = f"next by the clock: {day(due)}" if due else "no rotation by the clock"
-    canvas.text(right + 8, top + 8, following, size=10, hue="muted", bold=bool(due), most=150)
+    canvas.text(right + 8, top - 4, f"next {day(due)}" if due else "no rotation", size=10, hue="muted", bold=bool(due))
+    canvas.text(right + 8, top + 8, "by the clock", size=10, hue="muted")
     canvas.text(left, bottom + 18, "in order, not to scale", size=9, hue="muted")
     return bottom + 22
 
@@ -265,11 +280,19 @@ def _material(canvas: Canvas, document: Document, one: Document, place: tuple[fl
     canvas.box(x, y, until - x, 30, hue="faded" if gone or state == "waits" else "kms", radius=5)
     label = "encrypted and decrypts" if state == "decrypts" else MATERIAL_STATES[state].partition(",")[0]
     if until - x > 60:
-        canvas.text(x + 10, y + 19, label, size=10, hue="faded" if gone else "kms", bold=state == "encrypts", most=until - x - 16)
+        canvas.text(
+            x + 10,
+            y + 19,
+            label,
+            size=10,
+            hue="faded" if gone else "kms",
+            bold=state == "encrypts",
+            most=until - x - 16,
+        )
     canvas.text(until + 8, y + 19, "encrypts on" if state == "encrypts" else "decrypts", size=9,
                 hue="faded" if gone else "data", most=right - until - 10)  # fmt: skip
     count = one["objects"]
-    canvas.text(right + 8, y + 19, f"{count} object version{'' if count == 1 else 's'}", size=11, bold=count > 0)
+    canvas.text(right + 8, y + 19, counted(count, "object version"), size=11, bold=count > 0)
 
 
 def _people(canvas: Canvas, people: Document | None, *, top: float) -> None:
@@ -285,11 +308,8 @@ def _people(canvas: Canvas, people: Document | None, *, top: float) -> None:
             chip = "open" if one["principal"] in both else hue
             canvas.box(x, y, half, 36, hue=chip, radius=6)
             canvas.text(x + 12, y + 15, one["principal"], size=11, hue=chip, bold=True, most=half - 24)
-            canvas.text(x + 12, y + 29, f"by {one['by'][0]['by']}", size=9, hue=chip, most=half - 24)
+            canvas.text(x + 12, y + 29, one["by"][0]["by"], size=9, hue=chip, most=half - 24)
             y += 42
         if not people[member]:
             canvas.text(x, y + 10, "nobody of this account", hue="muted")
     canvas.text(_MARGIN, canvas.bottom + 18, "red: both at once" if both else "nobody is both", size=10, hue="muted")
-
-
-__all__ = ["envelope", "moment", "picture", "timeline"]

@@ -16,91 +16,133 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from s3al.errors import RequestError
 from s3al.explain.decisions import decide
 from s3al.explain.envelopes import Opened
-from s3al.explain.principals import Person, principals
+from s3al.explain.principals import Person, of_role
 from s3al.explain.thieves import SECRETS, ObjectNeeds, Outcome
 from s3al.explain.verdicts import Verdict
 from s3al.explain.visible import Visible
-from s3al.kms.access import Context, encryption_context
+from s3al.kms.access import Context
+from s3al.kms.states import state_after
 from s3al.s3.access import bucket_arn, object_arn
+from s3al.service.credentials import root_principal, user_principal
 from s3al.service.operation import Params
 from s3al.service.request_context import global_context
+from s3al.store import accounts, identities
 from s3al.store.keystore import KeyRow
 
-MOST_PEOPLE: Final = 50
-_READ_POLICIES: Final = "iam:GetAccountAuthorizationDetails"
+MOST_PEOPLE: Final = 25  # users, and as many roles
+# What tells of other people and their policies; on everything, since everybody is asked about.
+_READ_POLICIES: Final = ("iam:ListUsers", "iam:GetUserPolicy", "iam:GetPolicyVersion")
 _USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 _ADMINISTER: Final = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """What one person may do about an object. decrypts: None where no KMS key has a say."""
+    """What one person may do about an object. decrypts, administers_keys: a verdict for each KMS key that has a say."""
 
     person: Person
     reads: Verdict
-    decrypts: Verdict | None
+    decrypts: tuple[Verdict, ...]
     administers_bucket: Verdict
-    administers_key: Verdict | None
+    administers_keys: tuple[Verdict, ...]
+
+    @property
+    def may_decrypt(self) -> bool:
+        return all(verdict.allowed for verdict in self.decrypts)
 
     @property
     def may_read(self) -> bool:
-        return self.reads.allowed and (self.decrypts is None or self.decrypts.allowed)
+        return self.reads.allowed and self.may_decrypt
 
 
 @dataclass(frozen=True, slots=True)
 class Says:
+    """closed: why nobody can read now, whatever the policies say; "" if it is open. also_takes: secrets beside
+    rights."""
+
     people: Sequence[Say]
     complete: bool
+    closed: str
+    also_takes: tuple[str, ...]
 
 
-def says_of(visible: Visible, opened: Opened) -> Says | None:
+def says_of(visible: Visible, opened: Opened, needs: ObjectNeeds) -> Says | None:
     """Everybody's say about the object; None, and noted as withheld, if the caller may not know."""
-    bucket, key = opened.found.state.row, opened.kms_key
-    needs = ["s3:GetBucketPolicy", *(["kms:GetKeyPolicy"] if opened.kms_key_arn else []), _READ_POLICIES]
+    bucket = opened.found.state.row
+    own = [use.key for use in opened.key_uses if use.key.account_id == visible.call.principal.account_id]
     known = (
         visible.may_s3("GetBucketPolicy", Bucket=bucket.name)
-        and (not opened.kms_key_arn or (key is not None and visible.may_kms("GetKeyPolicy", key.arn)))
+        and all(visible.may_kms("GetKeyPolicy", key.arn) for key in own)
         and _may_read_policies(visible)
     )
     if not known:
-        visible.withhold("readers", needs)
+        visible.withhold("readers", ["s3:GetBucketPolicy", *(["kms:GetKeyPolicy"] if own else []), *_READ_POLICIES])
         return None
     people, complete = _people(visible)
-    return Says([_say(visible, opened, person) for person in people], complete)
+    beyond = tuple(name for name in SECRETS if name in needs.secrets & {"customer", "client"})
+    return Says([_say(visible, opened, person) for person in people], complete, _closed(opened), beyond)
+
+
+def _closed(opened: Opened) -> str:
+    """A key that is gone, or in a state that refuses."""
+    if opened.envelope.kms_key_arn and opened.kms_key is None:
+        return "the KMS key is gone"
+    for use in opened.key_uses:
+        try:
+            state_after("Decrypt", use.key, opened.visible.call.now_ms)
+        except RequestError as refusal:
+            return str(refusal)
+    return ""
 
 
 def _people(visible: Visible) -> tuple[list[Person], bool]:
-    account = visible.call.principal.account_id or ""
-    found = principals(visible.rows, account, visible.call.now_ms, limit=MOST_PEOPLE + 1)
-    return found[:MOST_PEOPLE], len(found) <= MOST_PEOPLE
+    """The root, the first users and the first roles of the caller's account; and whether that is everybody."""
+    rows, account = visible.rows, accounts.find_account(visible.rows, visible.call.principal.account_id or "")
+    if account is None:
+        return [], True
+    users = identities.list_users(rows, account.account_id, limit=MOST_PEOPLE + 1)
+    roles = identities.list_roles(rows, account.account_id, limit=MOST_PEOPLE + 1)
+    people = [Person(f"arn:aws:iam::{account.account_id}:root", root_principal(account))]
+    people += [Person(user.arn, user_principal(account, user)) for user in users[:MOST_PEOPLE]]
+    people += [Person(role.arn, of_role(account, role, visible.call.now_ms)) for role in roles[:MOST_PEOPLE]]
+    return people, max(len(users), len(roles)) <= MOST_PEOPLE
 
 
 def _may_read_policies(visible: Visible) -> bool:
-    principal = visible.call.principal
+    rows, ports, principal = visible.rows, visible.ports, visible.call.principal
     context = global_context(visible.call)
-    return decide(visible.rows, visible.ports, principal, _READ_POLICIES, "*", context).allowed
+    return all(decide(rows, ports, principal, action, "*", context=context).allowed for action in _READ_POLICIES)
 
 
 def _say(visible: Visible, opened: Opened, person: Person) -> Say:
-    bucket, key = opened.found.state.row, opened.kms_key
-    record = opened.found.row
-    name = object_arn(bucket.name, record.object_key.decode("utf-8", "replace"))
-    action = "s3:GetObject" if record.is_current else "s3:GetObjectVersion"
-    context = _from_here(visible)
-    through = _kms_context(opened)
-
-    def asked(action: str, resource: str, more: Context | None = None) -> Verdict:
-        return decide(visible.rows, visible.ports, person.principal, action, resource, context | (more or {}))
-
+    bucket, row = opened.found.state.row, opened.found.row
+    name = object_arn(bucket.name, row.object_key.decode("utf-8", "replace"))
+    ask = _Asking(visible, person, _from_here(visible))
+    uses = opened.key_uses
     return Say(
         person,
-        asked(action, name),
-        asked("kms:Decrypt", key.arn, through) if key else None,
-        asked("s3:PutBucketPolicy", bucket_arn(bucket.name)),
-        asked("kms:PutKeyPolicy", key.arn) if key else None,
+        ask("s3:GetObject" if row.is_current else "s3:GetObjectVersion", name),
+        tuple(ask("kms:Decrypt", use.key.arn, use.context) for use in uses),
+        ask("s3:PutBucketPolicy", bucket_arn(bucket.name)),
+        tuple(ask("kms:PutKeyPolicy", use.key.arn) for use in uses),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Of one person, as far as the caller's account may know."""
+
+    visible: Visible
+    person: Person
+    context: Context
+
+    def __call__(self, action: str, resource: str, more: Context | None = None) -> Verdict:
+        rows, ports = self.visible.rows, self.visible.ports
+        verdict = decide(rows, ports, self.person.principal, action, resource, context=self.context | (more or {}))
+        return verdict.for_account(self.visible.call.principal.account_id or "")
 
 
 def _from_here(visible: Visible) -> Context:
@@ -110,92 +152,90 @@ def _from_here(visible: Visible) -> Context:
     return {name: mine[name] for name in names if name in mine}
 
 
-def _kms_context(opened: Opened) -> Context:
-    """As S3 asks for the requester; as the requester himself for a client-side key."""
-    if not opened.envelope.kms_key_arn:
-        return encryption_context(opened.client.context if opened.client else None)
-    region = opened.found.state.row.region
-    through: Context = {"kms:ViaService": f"s3.{region}.amazonaws.com", "aws:ViaAWSService": "true"}
-    return encryption_context(opened.envelope.context) | through
-
-
 def document(says: Says) -> Params:
+    now = not says.closed
     return {
-        "may_read": [_allowed(one) for one in says.people if one.may_read],
-        "may_not": [_refused(one) for one in says.people if not one.may_read],
+        "may_read": [_allowed(one) for one in says.people if now and one.may_read],
+        "may_not": [_refused(one, says.closed) for one in says.people if not (now and one.may_read)],
+        "closed": says.closed,
+        "also_takes": list(says.also_takes),
         "complete": says.complete,
     }
 
 
 def _allowed(say: Say) -> Params:
-    by = [{"action": v.action, "by": _label(v)} for v in (say.reads, say.decrypts) if v is not None]
+    by = [{"action": verdict.action, "by": _label(verdict)} for verdict in (say.reads, *say.decrypts)]
     return {"principal": say.person.name, "by": by}
 
 
-def _refused(say: Say) -> Params:
-    refused = [verdict for verdict in (say.reads, say.decrypts) if verdict is not None and not verdict.allowed]
-    return {
-        "principal": say.person.name,
-        "refused": [{"action": verdict.action, "reason": verdict.reason} for verdict in refused],
-    }
+def _refused(say: Say, closed: str) -> Params:
+    refused = [
+        {"action": verdict.action, "reason": verdict.reason}
+        for verdict in (say.reads, *say.decrypts)
+        if not verdict.allowed
+    ]
+    if closed:
+        refused.append({"action": "kms:Decrypt", "reason": f"because of the key: {closed}"})
+    return {"principal": say.person.name, "refused": refused}
 
 
 def _label(verdict: Verdict) -> str:
-    return verdict.by.label if verdict.by else verdict.reason
+    """`by ...`, or the reason of a decision without a statement (`as the root user ...`)."""
+    return f"by {verdict.by.label}" if verdict.by else verdict.reason
 
 
 # --- the two administrators
 
 
 def administrators(says: Says, needs: ObjectNeeds) -> list[Outcome]:
-    """What who administers the bucket, and who administers the key, can read: now, or by changing the policies that
-    are his to change."""
-    beyond = needs.secrets & {"customer", "client", *(["client-kms"] if _without_key(says) else [])}
+    """What who administers the bucket, and who administers a key, can read: now, or by changing the policies that are
+    his to change."""
     bucket = [say for say in says.people if say.administers_bucket.allowed]
-    key = [say for say in says.people if say.administers_key is not None and say.administers_key.allowed]
-    outcomes = [_s3_administrator(bucket, beyond)]
-    if not _without_key(says):
-        outcomes.append(_key_administrator(key, beyond))
-    return outcomes
+    found = [_s3_administrator(bucket, says)]
+    if needs.secrets & {"kms", "client-kms"}:
+        key = [say for say in says.people if say.administers_keys and all(one.allowed for one in say.administers_keys)]
+        found.append(_key_administrator(key, says))
+    return found
 
 
-def _without_key(says: Says) -> bool:
-    return all(say.decrypts is None for say in says.people)
-
-
-def _s3_administrator(people: Sequence[Say], beyond: Iterable[str]) -> Outcome:
-    has = f"s3:PutBucketPolicy on the bucket, and so the right to read for himself: {_names(people)}"
-    missing = tuple(sorted(beyond))
-    if missing:
-        return Outcome("S3 administrator", has, "names", f"lacks {SECRETS[missing[0]]}", missing)
+def _s3_administrator(people: Sequence[Say], says: Says) -> Outcome:
+    thief, has = "S3 administrator", f"s3:PutBucketPolicy, and so the right to read for himself: {_names(people)}"
     if not people:
-        return Outcome("S3 administrator", has, "nothing", "nobody may")
-    reading = [say for say in people if say.decrypts is None or say.decrypts.allowed]
+        return Outcome(thief, has, "nothing", "nobody of this account may")
+    if says.also_takes:
+        return Outcome(thief, has, "names", f"lacks {SECRETS[says.also_takes[0]]}", says.also_takes)
+    if says.closed:
+        return Outcome(thief, has, "names", says.closed, ("kms",))
+    reading = [say for say in people if say.may_decrypt]
     if not reading:
-        because = f"lacks {SECRETS['kms']}: no policy gives kms:Decrypt to who administers the bucket"
-        return Outcome("S3 administrator", has, "names", because, ("kms",))
-    if reading[0].decrypts is None:
-        return Outcome("S3 administrator", has, "bytes", "no KMS key asks for a right of its own")
-    because = "; ".join(f"{say.person.name} may decrypt by {_label(say.decrypts)}" for say in reading if say.decrypts)
-    return Outcome("S3 administrator", has, "bytes", because)
+        because = "lacks kms:Decrypt, which no policy of the bucket can give"
+        return Outcome(thief, has, "names", because, ("kms",))
+    if not reading[0].decrypts:
+        return Outcome(thief, has, "bytes", "no KMS key asks for a right of its own")
+    through = "; ".join(f"{say.person.name} may decrypt, {_given(say.decrypts)}" for say in reading)
+    return Outcome(thief, has, "bytes", through)
 
 
-def _key_administrator(people: Sequence[Say], beyond: Iterable[str]) -> Outcome:
-    has = f"kms:PutKeyPolicy on the key, and so kms:Decrypt for himself: {_names(people)}"
-    missing = tuple(sorted(beyond))
-    if missing:
-        return Outcome("key administrator", has, "nothing", f"lacks {SECRETS[missing[0]]}", missing)
+def _key_administrator(people: Sequence[Say], says: Says) -> Outcome:
+    thief, has = "key administrator", f"kms:PutKeyPolicy, and so kms:Decrypt for himself: {_names(people)}"
+    if not people:
+        return Outcome(thief, has, "nothing", "nobody of this account may")
+    if says.also_takes:
+        return Outcome(thief, has, "nothing", f"lacks {SECRETS[says.also_takes[0]]}", says.also_takes)
     reading = [say for say in people if say.reads.allowed]
     if not reading:
-        because = f"lacks {SECRETS['s3-right']}" if people else "nobody may"
-        unless = "an S3 administrator lets him read the object" if people else ""
-        return Outcome("key administrator", has, "nothing", because, ("s3-right",), unless)
-    because = "; ".join(f"{say.person.name} may read the object by {_label(say.reads)}" for say in reading)
-    return Outcome("key administrator", has, "bytes", because)
+        unless = "an S3 administrator lets him read the object"
+        return Outcome(thief, has, "nothing", f"lacks {SECRETS['s3-right']}", ("s3-right",), unless)
+    through = "; ".join(f"{say.person.name} may read the object, {_given([say.reads])}" for say in reading)
+    return Outcome(thief, has, "bytes", through)
+
+
+def _given(verdicts: Iterable[Verdict]) -> str:
+    return ", ".join(_label(verdict) for verdict in verdicts)
 
 
 def _names(people: Sequence[Say]) -> str:
-    return ", ".join(say.person.name for say in people) or "nobody of this account"
+    return ", ".join(say.person.name for say in people) or "nobody"
 
 
 # --- a key
@@ -204,7 +244,7 @@ def _names(people: Sequence[Say]) -> str:
 def people_of_key(visible: Visible, key: KeyRow) -> Params | None:
     """Who of the key's account administers it and who uses it."""
     if not (visible.may_kms("GetKeyPolicy", key.arn) and _may_read_policies(visible)):
-        visible.withhold("people", ["kms:GetKeyPolicy", _READ_POLICIES])
+        visible.withhold("people", ["kms:GetKeyPolicy", *_READ_POLICIES])
         return None
     people, complete = _people(visible)
     context = _from_here(visible)
@@ -212,7 +252,9 @@ def people_of_key(visible: Visible, key: KeyRow) -> Params | None:
     def holders(actions: Sequence[str]) -> list[Params]:
         found = []
         for person in people:
-            verdicts = [decide(visible.rows, visible.ports, person.principal, one, key.arn, context) for one in actions]
+            verdicts = [
+                decide(visible.rows, visible.ports, person.principal, one, key.arn, context=context) for one in actions
+            ]
             allowed = [verdict for verdict in verdicts if verdict.allowed]
             if allowed:
                 by = [{"action": verdict.action, "by": _label(verdict)} for verdict in allowed]

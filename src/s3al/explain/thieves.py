@@ -1,4 +1,4 @@
-"""Who takes what, and what it opens: thieves and the secrets that they come by, against the secrets that an object needs.
+"""Who takes what, and what it opens: the secrets that a thief comes by, against those that an object needs.
 
 What lives here: the secrets, what each kind of thief gets hold of in this store, and the comparison. What does not:
 which secrets an object needs (envelopes), who may do what by policy (decisions), wording of an answer (words).
@@ -102,7 +102,9 @@ def outcomes(needs: ObjectNeeds, seals: Sequence[Seal], *, over_tls: bool) -> li
 def _folder(needs: ObjectNeeds, seals: Sequence[Seal]) -> Outcome:
     """A backup is the same: files without their seal."""
     guess = [seal.name for seal in seals if seal.kind == "passphrase"]
-    unless = f"the passphrase of the seal {' or '.join(guess)} is guessed, at one Argon2id for each try" if guess else ""
+    unless = (
+        f"the passphrase of the seal {' or '.join(guess)} is guessed, at one Argon2id for each try" if guess else ""
+    )
     return _taken(needs, "data folder", "every file in it, or a backup of it; no seal", {"sealed-bytes"}, unless=unless)
 
 

@@ -1,6 +1,7 @@
 """Explaining tells no more than the caller may know: what one must be allowed to do to be told a thing.
 
-What lives here: that question, asked of the services as the caller. What does not: the decision (s3.access, kms.access).
+What lives here: that question, asked of the services as the caller. What does not: the decision (s3.access,
+kms.access).
 
 Laws: the caller is asked for as if he had sent the S3 or KMS operation himself, with parameters of ours alone; what may
 not be known is left out and named, with the action that it takes; an object that may not be read is answered as one

@@ -33,7 +33,11 @@ def size(count: int) -> str:
         if count >= scale:
             whole = count % scale == 0
             return f"{count // scale} {unit}" if whole else f"{count / scale:.1f} {unit}"
-    return f"{count} byte{'' if count == 1 else 's'}"
+    return counted(count, "byte")
+
+
+def counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def short(hexadecimal: str) -> str:
@@ -119,7 +123,8 @@ def _service_material(node: Document) -> tuple[str, list[str]]:
 def _root(node: Document) -> tuple[str, list[str]]:
     made = f", made {day(node['made_at_ms'])}" if node["made_at_ms"] else ""
     current = "" if node["is_current"] else ", being replaced"
-    return "root key", [f"version {node['version']}{made}{current}", "in the memory of one process that serves no network"]
+    where = "in the memory of one process that serves no network"
+    return "root key", [f"version {node['version']}{made}{current}", where]
 
 
 def _seal(node: Document) -> tuple[str, list[str]]:
@@ -189,11 +194,11 @@ def _encrypted(document: Document) -> list[str]:
 
 def _layers(document: Document) -> list[str]:
     streams = document["streams"]
-    found = [_fact("the bytes", f"{streams['plaintext_bytes']:,} bytes, as they came")]
-    for layer in document["encrypted_by"]:
-        found.append(_fact(f"sealed by the {layer['who']}", shown(layer["algorithm"])))
-    many = f"{streams['count']} stream{'s' if streams['count'] != 1 else ''}"
-    sealed = f"{many}, {streams['segments']} segments of {size(streams['segment_bytes'] or 0)}"
+    what = "bytes of ciphertext" if document["client_side"] is not None else "bytes"
+    found = [_fact("the bytes", f"{streams['plaintext_bytes']:,} {what}, as they came")]
+    found += [_fact(f"sealed by the {one['who']}", shown(one["algorithm"])) for one in document["encrypted_by"]]
+    many = f"{counted(streams['count'], 'stream')}, {counted(streams['segments'], 'segment')}"
+    sealed = f"{many} of up to {size(streams['segment_bytes'] or 0)}"
     found.append(_fact("", f"{sealed}, {streams['sealed_bytes']:,} bytes on the disk"))
     if streams["salt"]:
         found.append(_fact("", f"salt {short(streams['salt'])}, new with each attempt to store them"))
@@ -221,7 +226,7 @@ def _disk(document: Document) -> list[str]:
     disk, streams = document["disk"], document["streams"]
     found = [f"  {shown(file)}" for file in disk["files"]]
     if streams["in_rows"]:
-        found.append(f"  {streams['in_rows']} of its streams in rows of the encrypted database")
+        found.append(f"  {counted(streams['in_rows'], 'stream')} in a row of the encrypted database")
     if streams["more"]:
         found.append(f"  and {streams['more']} streams more")
     return found + [f"  An onlooker sees {text}." for text in disk["onlooker_sees"]]
@@ -239,7 +244,9 @@ def _thieves(thieves: Iterable[Document]) -> list[str]:
 def _readers(readers: Document | None) -> list[str]:
     if readers is None:
         return []
-    found = ["", "Who of this account can read it now"]
+    also = {"customer": "the customer's key", "client": "the client's master key"}
+    takes = "".join(f", with {also[name]} as well" for name in readers["also_takes"])
+    found = ["", f"Who of this account can read it now{takes}"]
     found += [f"  {shown(one['principal'])}: {_by(one['by'])}" for one in readers["may_read"]]
     found += [] if readers["may_read"] else ["  nobody"]
     found += ["", "Who cannot"] if readers["may_not"] else []
@@ -250,13 +257,7 @@ def _readers(readers: Document | None) -> list[str]:
 
 
 def _by(verdicts: Iterable[Document]) -> str:
-    return "; ".join(f"{one['action']} {_through(one['by'])}" for one in verdicts)
-
-
-def _through(by: str) -> str:
-    """A statement's label, or the reason of a decision without one."""
-    worded = shown(by)
-    return worded if worded.startswith(("because", "by ")) else f"by {worded}"
+    return "; ".join(f"{one['action']} {shown(one['by'])}" for one in verdicts)
 
 
 def _tail(document: Document) -> list[str]:
@@ -277,7 +278,8 @@ def _kms_key(document: Document) -> list[str]:
     names = ", ".join(shown(alias) for alias in document["aliases"]) or "no alias"
     found = [
         f"{shown(document['arn'])} ({names})",
-        f"{document['state']}, {document['key_spec']}, origin {document['origin']}, made {moment(document['made_at_ms'])}",
+        f"{document['state']}, {document['key_spec']}, origin {document['origin']}",
+        f"made {moment(document['made_at_ms'])}",
     ]
     if document["description"]:
         found.append(shown(document["description"]))
@@ -310,8 +312,9 @@ def _timeline(document: Document) -> list[str]:
     found = ["", "Material: each rotation adds one; none is replaced, and nothing is encrypted again"]
     for one in document["materials"]:
         what = f"{one['sequence']}. {moment(one['made_at_ms'])}, {made_words(one)}: {MATERIAL_STATES[one['state']]}"
-        counted = f"; {one['objects']} object versions hang from it"
-        found.append(f"  {what}{counted if document['key_usage'] == 'ENCRYPT_DECRYPT' else ''} ({short(one['material_id'])})")
+        counts = document["key_usage"] == "ENCRYPT_DECRYPT"
+        hanging = f"; under it {counted(one['objects'], 'object version')}" if counts else ""
+        found.append(f"  {what}{hanging} ({short(one['material_id'])})")
     return found
 
 
@@ -322,7 +325,7 @@ def _rotation(rotation: Document | None) -> list[str]:
         clock = f"  by the clock every {rotation['period_days']} days, next {moment(rotation['next_at_ms'])}"
     else:
         clock = "  not by the clock"
-    return ["", "Rotation", clock, f"  on demand {rotation['on_demand_done']} times, {rotation['on_demand_left']} left"]
+    return ["", "Rotation", clock, f"  on demand: {rotation['on_demand_done']} done, {rotation['on_demand_left']} left"]
 
 
 def _objects(document: Document) -> list[str]:

@@ -70,9 +70,13 @@ def _described(row: ListedRow, record: PublicRecord) -> Params:
         "material_id": material_id.hex() or None,
         "bucket_key": envelope.bucket_key_enabled,
         "client_side": not ENVELOPE_MARKS.isdisjoint(record.metadata),
-        # UpdateObjectEncryption keeps the ETag, which then still tells the MD5 of the plaintext.
-        "shows_md5": envelope.mode != sse.SSE_S3 and "-" not in record.etag,
+        "shows_md5": shows_md5(record),
     }
+
+
+def shows_md5(record: PublicRecord) -> bool:
+    """UpdateObjectEncryption keeps the ETag, which then still tells the MD5 of the plaintext."""
+    return record.envelope.mode != sse.SSE_S3 and "-" not in record.etag
 
 
 @dataclass(slots=True)

@@ -15,10 +15,11 @@ from botocore.credentials import Credentials
 
 from s3al.explain.decisions import decide
 from s3al.explain.matrix import Matrix, key_matrix
-from s3al.explain.ports import OPERATIONS, Explaining
+from s3al.explain.ports import OPERATIONS, Explaining, StoreFacts
 from s3al.explain.principals import find_principal
 from s3al.explain.verdicts import Verdict
 from s3al.iam.accounts import AccessKey, create_account, replace_root_key, root_arn
+from s3al.kms.seals.opening import SealPlace
 from s3al.store import catalog, keystore
 from s3al.store.keystore import KeyRow
 from support.house import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, House
@@ -96,7 +97,10 @@ class World:
         services = self.house.workers[0].gateway.services
         s3 = services["s3"].ports
         own = frozenset({*services["s3al"].operations, *OPERATIONS})
-        return Explaining(s3.db, s3, services["kms"].ports, self.iam, s3.now_ms, REGION, own)
+        prepared = self.house._prepared
+        assert prepared
+        facts = StoreFacts(prepared.folder.read_document, lambda: SealPlace("keyfile", beside_data=True))
+        return Explaining(s3.db, s3, services["kms"].ports, self.iam, facts, s3.now_ms, REGION, own)
 
     @property
     def iam(self) -> Any:
