@@ -109,7 +109,10 @@ TABLE: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "client-key-here": (
         _WARNING,
-        "The client's data key is wrapped by a KMS key of this same server: S3 never uses it, but whoever runs the server could. A KMS elsewhere, or a key of the application, keeps the content from the server altogether.",
+        (
+            "The client's data key is wrapped by a KMS key of this same server: S3 never uses it, but whoever runs the "
+            "server could. A KMS elsewhere, or a key of the application, keeps the content from the server altogether."
+        ),
     ),
     "damaged": (_WARNING, "A stored stream of this object is missing or cut short: s3al prove names what is damaged."),
     "one-person": (

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from s3al.explain.canvas import Canvas, wrapped
-from s3al.explain.words import MATERIAL_STATES, READS, counted, day, key_name, made_words, node_words, short, size
+from s3al.explain.words import (
+    ALSO_TAKEN,
+    MATERIAL_STATES,
+    READS,
+    counted,
+    day,
+    key_name,
+    made_words,
+    node_words,
+    short,
+    size,
+)
 
 Document = Mapping[str, Any]
 _MARGIN: Final = 28
@@ -64,6 +75,8 @@ def envelope(document: Document) -> str:
         end = (card.x, card.y + 20) if first else (card.x + card.w / 2 - 14 * number, card.y)
         canvas.lead(start, end, over=None if first else _over(number), hue=_hue(nodes[node_id]))
     _outcomes(canvas, document["thieves"], top=_bottom_of_nested(document) + 46)
+    below = max(card.y + card.h for card in cards.values()) + 46
+    _readers(canvas, document["readers"], x=_MARGIN + _LEFT + _GAP, top=below)
     return canvas.svg()
 
 
@@ -220,6 +233,35 @@ def _outcomes(canvas: Canvas, thieves: Sequence[Document], *, top: float) -> Non
         for number, line in enumerate(lines):
             canvas.text(_MARGIN + 12, y + 30 + 12 * number, line, size=9, hue=hue)
         y += height + 6
+
+
+_MOST_READERS: Final = 8
+
+
+def _readers(canvas: Canvas, readers: Document | None, *, x: float, top: float) -> None:
+    """In the last corner. One chip for each person, up to a few; the others are counted."""
+    if readers is None:
+        return
+    width = canvas.width - _MARGIN - x
+    canvas.text(x, top, "Who can read it now", size=12, bold=True)
+    also = " and ".join(ALSO_TAKEN[name] for name in readers["also_takes"])
+    if readers["closed"] or also:
+        note = f"nobody: {readers['closed']}" if readers["closed"] else f"with {also} as well"
+        canvas.text(x, top + 16, note, size=10, hue="muted", most=width)
+        top += 16
+    y = top + 12
+    for one in readers["may_read"][:_MOST_READERS]:
+        lines = [line for by in one["by"] for line in wrapped(f"{by['action']} {by['by']}", width - 24, size=9)]
+        height = 28 + 12 * len(lines)
+        canvas.box(x, y, width, height, hue="client", radius=6)
+        canvas.text(x + 12, y + 16, one["principal"], size=11, hue="client", bold=True, most=width - 24)
+        for number, line in enumerate(lines):
+            canvas.text(x + 12, y + 30 + 12 * number, line, size=9, hue="client")
+        y += height + 6
+    more = len(readers["may_read"]) - _MOST_READERS
+    others = f"{more} more can; " if more > 0 else ""
+    asked = "" if readers["complete"] else "; there are more people, who were not asked about"
+    canvas.text(x, y + 12, f"{others}{len(readers['may_not'])} cannot{asked}", size=10, hue="muted", most=width)
 
 
 # --- the life of a key

@@ -17,6 +17,7 @@ from s3al.explain.shown import shown
 
 Document = Mapping[str, Any]
 _UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+ALSO_TAKEN: Final[Mapping[str, str]] = {"customer": "the customer's key", "client": "the client's master key"}
 READS: Final[Mapping[str, str]] = {"nothing": "nothing", "names": "names only", "bytes": "EVERYTHING"}
 
 
@@ -244,8 +245,7 @@ def _thieves(thieves: Iterable[Document]) -> list[str]:
 def _readers(readers: Document | None) -> list[str]:
     if readers is None:
         return []
-    also = {"customer": "the customer's key", "client": "the client's master key"}
-    takes = "".join(f", with {also[name]} as well" for name in readers["also_takes"])
+    takes = "".join(f", with {ALSO_TAKEN[name]} as well" for name in readers["also_takes"])
     found = ["", f"Who of this account can read it now{takes}"]
     found += [f"  {shown(one['principal'])}: {_by(one['by'])}" for one in readers["may_read"]]
     found += [] if readers["may_read"] else ["  nobody"]
