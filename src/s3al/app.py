@@ -214,8 +214,7 @@ def worker(prepared: Prepared) -> AsgiApp:
         region=config.region,
         identities=kms.identities,
     )
-    facts = StoreFacts(folder.read_document, lambda: seal_choice(config).place(prepared.store_id, folder.path))
-    services = _services(s3, kms, Iam(database, server_key, clock), _key_store(prepared, database, root), facts)
+    services = _services(prepared, s3, kms, Iam(database, server_key, clock), _key_store(prepared, database, root))
     gateway = Gateway(
         router=Router(prepared.plans, domain=config.domain),
         services=services,
@@ -281,11 +280,17 @@ def _ledger(prepared: Prepared) -> Ledger:
     return Ledger(ledger_path(seal_choice(prepared.config).config_home, prepared.store_id))
 
 
+def _store_facts(prepared: Prepared) -> StoreFacts:
+    choice, folder = seal_choice(prepared.config), prepared.folder
+    return StoreFacts(folder.read_document, lambda: choice.place(prepared.store_id, folder.path))
+
+
 def _services(
-    s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore, facts: StoreFacts
+    prepared: Prepared, s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore
 ) -> Mapping[str, Service[Any]]:
     own = bound(admin.OPERATIONS, iam) | bound(s3_own.OPERATIONS, s3) | bound(kms_own.OPERATIONS, key_store)
-    explaining = Explaining(s3.db, s3, kms, iam, facts, s3.now_ms, s3.region, frozenset({*own, *EXPLAINING}))
+    facts, names = _store_facts(prepared), frozenset({*own, *EXPLAINING})
+    explaining = Explaining(s3.db, s3, kms, iam, facts, s3.now_ms, s3.region, names)
     own |= bound(EXPLAINING, explaining)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),

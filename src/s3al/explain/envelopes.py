@@ -63,6 +63,10 @@ class Opened:
         return self.found.record.envelope
 
     @property
+    def object_key(self) -> str:
+        return self.found.row.object_key.decode("utf-8", "replace")
+
+    @property
     def key_uses(self) -> list[KeyUse]:
         """Each KMS key of this server that a reader must be allowed to use: by S3 for him, and by his own client."""
         uses = []
@@ -90,7 +94,8 @@ def open_version(visible: Visible, found: Located) -> Opened:
     client = recognise(record.metadata, has_instruction_file=_has_instruction_file(visible, found))
     opened = Opened(visible, found, streams, first, client, *_kms_keys(visible, record.envelope, client))
     document = hierarchy.document_of(visible.ports.store.read_document())
-    opened.seals = hierarchy.seals_of(document, visible.ports.store.seal_place())
+    if visible.may_know_seals():
+        opened.seals = hierarchy.seals_of(document, visible.ports.store.seal_place())
     opened.keys = _Chain(opened, document).nodes()
     return opened
 
@@ -234,7 +239,7 @@ def describe(opened: Opened, header: bytes | None) -> Params:
     return {
         "explains": "object",
         "bucket": found.state.row.name,
-        "object_key": row.object_key.decode("utf-8", "replace"),
+        "object_key": opened.object_key,
         "version_id": row.version_id,
         "is_current": bool(row.is_current),
         "size_bytes": record.size_bytes,

@@ -85,6 +85,8 @@ def _of_defaults(visible: Visible) -> list[str]:
 
 
 def _of_seals(visible: Visible) -> list[str]:
+    if not visible.may_know_seals():
+        return ["Which seals this store has is for the operator to tell."]
     document = hierarchy.document_of(visible.ports.store.read_document())
     seals = hierarchy.seals_of(document, visible.ports.store.seal_place())
     return [f"the seal {'; '.join(node_words(hierarchy.seal_node(seal))[1])}" for seal in seals]

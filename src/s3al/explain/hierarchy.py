@@ -97,7 +97,6 @@ def root_node(document: StoreDocument, version: int | None) -> Params:
         "version": number,
         "is_current": number == document.current_root,
         "made_at_ms": document.root(number).created_at if known else None,
-        "seals": [record.name for record in document.seals],
     }
 
 

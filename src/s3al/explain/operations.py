@@ -3,8 +3,9 @@
 What lives here: the operations, with what they need. What does not: what they answer (envelopes, keys, examples), what
 a caller may know beyond being let ask (visible).
 
-Laws: nothing is changed. To ask takes the operator's grant (s3al:*); what is told takes besides what S3 and the KMS ask
-for it. An object, version or key that may not be known is answered as one that is not there.
+Laws: nothing is changed. To ask takes the action (s3al:Explain...), about what is of the caller's own account; what is
+told takes besides what S3, the KMS and our own API ask for it. An object, version or key that may not be known is
+answered as one that is not there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from s3al.auth.authorized import Authorized
 from s3al.crypto.stream import HEADER_BYTES
 from s3al.errors import IntegrityError, RequestError
 from s3al.explain import objects
+from s3al.explain.answers import check_on
 from s3al.explain.examples import explain_topic
 from s3al.explain.keys import explain_key, named_key
 from s3al.explain.ports import OPERATIONS, Explaining
@@ -23,19 +25,28 @@ from s3al.explain.topics import TOPICS
 from s3al.explain.visible import Visible
 from s3al.s3.access import object_arn
 from s3al.service.operation import Call, Check, Params, Reply
-from s3al.service.own import own_check, text
+from s3al.service.own import text
+from s3al.store import catalog
 from s3al.store.catalog import StreamRow
 from s3al.store.database import Rows
 
 
 def _on_object(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
-    """By name alone: whether bucket and object are there is not looked at before the caller is known to be let ask."""
-    return (Check(f"s3al:{call.operation}", object_arn(text(call.params, "bucket"), text(call.params, "key"))),)
+    """A bucket of the caller's account is its business; of another's, and of none, the operator's."""
+    bucket, object_key = text(call.params, "bucket"), text(call.params, "key")
+    owned = catalog.find_bucket(rows, bucket)
+    own = owned is not None and owned.account_id == call.principal.account_id
+    return (check_on(call, object_arn(bucket, object_key), call.principal.account_id if own else None),)
 
 
 def _on_key(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
     key = named_key(rows, call, text(call.params, "key"))
-    return (Check(f"s3al:{call.operation}", key.arn if key else "*"),)
+    return (check_on(call, key.arn if key else "*", key.account_id if key else None),)
+
+
+def _on_words(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
+    """The example is of the caller's own account."""
+    return (check_on(call, "*", call.principal.account_id),)
 
 
 @OPERATIONS.operation("ExplainObject", checks=_on_object)
@@ -76,7 +87,7 @@ async def explain_kms_key(authorized: Authorized, call: Call, ports: Explaining)
     return await call.read(ports.db, authorized, reader)
 
 
-@OPERATIONS.operation("ExplainTopic", checks=own_check)
+@OPERATIONS.operation("ExplainTopic", checks=_on_words)
 async def explain_a_topic(authorized: Authorized, call: Call, ports: Explaining) -> Reply:
     """Parameters: topic; without one, the topics with their questions. Answers: docs/schemas/explain-topic.json."""
     if call.params.get("topic") is None:

@@ -4,8 +4,8 @@ What lives here: the questions, put to the people of the caller's account, and t
 rights. What does not: any decision (decisions), the pictures of them.
 
 Laws: each answer is that of the evaluator that decides requests, asked as if the person sent the request now, from
-where the caller sends his; whoever may not read the policies that decide is told neither answers nor names; no more
-people are asked than a page holds.
+where the caller sends his; whoever may not ask who can (s3al:Can, s3al:WhoMayUseKey) is told neither answers nor names
+here; no more people are asked than a page holds.
 
 Source: KMS Developer Guide, "Key policies"; S3 User Guide, "Identity and Access Management".
 """
@@ -33,8 +33,6 @@ from s3al.store import accounts, identities
 from s3al.store.keystore import KeyRow
 
 MOST_PEOPLE: Final = 25  # users, and as many roles
-# What tells of other people and their policies; on everything, since everybody is asked about.
-_READ_POLICIES: Final = ("iam:ListUsers", "iam:GetUserPolicy", "iam:GetPolicyVersion")
 _USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 _ADMINISTER: Final = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
 
@@ -72,14 +70,8 @@ class Says:
 def says_of(visible: Visible, opened: Opened, needs: ObjectNeeds) -> Says | None:
     """Everybody's say about the object; None, and noted as withheld, if the caller may not know."""
     bucket = opened.found.state.row
-    own = [use.key for use in opened.key_uses if use.key.account_id == visible.call.principal.account_id]
-    known = (
-        visible.may_s3("GetBucketPolicy", Bucket=bucket.name)
-        and all(visible.may_kms("GetKeyPolicy", key.arn) for key in own)
-        and _may_read_policies(visible)
-    )
-    if not known:
-        visible.withhold("readers", ["s3:GetBucketPolicy", *(["kms:GetKeyPolicy"] if own else []), *_READ_POLICIES])
+    if not visible.may_own("s3al:Can", object_arn(bucket.name, opened.object_key)):
+        visible.withhold("readers", ["s3al:Can"])
         return None
     people, complete = _people(visible)
     beyond = tuple(name for name in SECRETS if name in needs.secrets & {"customer", "client"})
@@ -111,15 +103,9 @@ def _people(visible: Visible) -> tuple[list[Person], bool]:
     return people, max(len(users), len(roles)) <= MOST_PEOPLE
 
 
-def _may_read_policies(visible: Visible) -> bool:
-    rows, ports, principal = visible.rows, visible.ports, visible.call.principal
-    context = global_context(visible.call)
-    return all(decide(rows, ports, principal, action, "*", context=context).allowed for action in _READ_POLICIES)
-
-
 def _say(visible: Visible, opened: Opened, person: Person) -> Say:
     bucket, row = opened.found.state.row, opened.found.row
-    name = object_arn(bucket.name, row.object_key.decode("utf-8", "replace"))
+    name = object_arn(bucket.name, opened.object_key)
     ask = _Asking(visible, person, _from_here(visible))
     uses = opened.key_uses
     return Say(
@@ -243,8 +229,8 @@ def _names(people: Sequence[Say]) -> str:
 
 def people_of_key(visible: Visible, key: KeyRow) -> Params | None:
     """Who of the key's account administers it and who uses it."""
-    if not (visible.may_kms("GetKeyPolicy", key.arn) and _may_read_policies(visible)):
-        visible.withhold("people", ["kms:GetKeyPolicy", *_READ_POLICIES])
+    if not visible.may_own("s3al:WhoMayUseKey", key.arn):
+        visible.withhold("people", ["s3al:WhoMayUseKey"])
         return None
     people, complete = _people(visible)
     context = _from_here(visible)

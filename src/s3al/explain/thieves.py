@@ -120,7 +120,7 @@ def _disk(needs: ObjectNeeds, seals: Sequence[Seal]) -> Outcome:
     elif elsewhere:
         unless = "the other filesystem, where the keyfile lies, is a part of the same disk"
     else:
-        unless = _SEAL_ON_DISK.get(seals[0].kind, "") if seals else ""
+        unless = _SEAL_ON_DISK[seals[0].kind] if seals else "a seal lies on it, of which you may not be told"
     return _taken(needs, "disk", "the data folder; no seal lies with it", {"sealed-bytes"}, unless=unless)
 
 

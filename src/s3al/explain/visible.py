@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from s3al.errors import RequestError
+from s3al.explain.decisions import decide
 from s3al.explain.ports import Explaining
 from s3al.kms.access import authorize as authorize_kms
 from s3al.s3.access import authorize as authorize_s3
 from s3al.service.operation import Call, Params
+from s3al.service.request_context import global_context
 from s3al.store.database import Rows
 
 ABSENT: Final = "There is no such object version, or you may not read it."
@@ -48,6 +50,21 @@ class Visible:
         if self.may_kms("DescribeKey", key_arn):
             return True
         self.withhold("kms-key", ["kms:DescribeKey"])
+        return False
+
+    def may_own(self, action: str, resource: str) -> bool:
+        """An action of our own API, on what is of the caller's account."""
+        principal = self.call.principal
+        context = global_context(self.call) | {"aws:ResourceAccount": principal.account_id or ""}
+        return decide(self.rows, self.ports, principal, action, resource, context=context).allowed
+
+    def may_know_seals(self) -> bool:
+        """Seals are the store's, not an account's; noted as withheld if the caller may not know."""
+        context = global_context(self.call)
+        action = "s3al:GetSealStatus"
+        if decide(self.rows, self.ports, self.call.principal, action, "*", context=context).allowed:
+            return True
+        self.withhold("seals", [action])
         return False
 
     def withhold(self, part: str, needs: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from s3al.explain.pictures import picture
 from s3al.explain.words import lines
 from support.modes import MODES
 from support.settings import put_policy
-from unit.explain.asking import Desk, ask, cautions, outcome
+from unit.explain.asking import Desk, ask, cautions, check, outcome
 
 
 @pytest.fixture(scope="module")
@@ -263,11 +263,29 @@ def test_parts_that_the_caller_may_not_know_are_left_out_and_named(desk):
     document = desk.explain("sse-kms", keys)
     assert document["readers"] is None
     assert "S3 administrator" not in {one["thief"] for one in document["thieves"]}
-    assert {one["part"] for one in document["withheld"]} == {"kms-key", "readers"}
+    assert {one["part"] for one in document["withheld"]} == {"kms-key", "readers", "seals"}
     [material] = [node for node in document["keys"] if node["kind"] == "kms-material"]
     assert material == {"id": "kms-material", "kind": "kms-material", "key_arn": desk.key, "known": False,
                         "opened_by": []}  # fmt: skip
     lines(document), picture(document)
+
+
+def test_another_account_explains_its_own_objects_without_the_stores_seals(world, desk):
+    bucket = world.there.bucket()
+    world.there.client().put_object(Bucket=bucket, Key="x", Body=b"x")
+    answer = ask(desk.house, "ExplainObject", world.there.root_keys, bucket=bucket, key="x")
+    document = check(answer.document)
+    assert {"part": "seals", "needs": ["s3al:GetSealStatus"]} in document["withheld"]
+    assert "seal" not in kinds(document)
+    assert not {"one-seal", "seal-beside-data"} & cautions(document)
+    [disk] = [one for one in document["thieves"] if one["thief"] == "disk"]
+    assert "may not be told" in disk["unless"]
+    readers = {one["principal"] for one in document["readers"]["may_read"]}
+    assert world.there.root in readers
+    assert all(f"::{world.there.account_id}:" in reader for reader in readers)
+    theirs = [ask(desk.house, "ExplainObject", world.there.root_keys, bucket=name, key="x").status
+              for name in (desk.bucket, "no-such-bucket-at-all")]  # fmt: skip
+    assert theirs == [403, 403]
 
 
 def test_an_object_of_another_account_is_not_there(world, desk):
