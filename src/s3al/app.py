@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -65,6 +65,7 @@ from s3al.service.clock import Clock
 from s3al.service.credentials import Credentials
 from s3al.service.in_flight import InFlight
 from s3al.service.operation import Service, bound
+from s3al.service.refusals import Refusals
 from s3al.service.tending import Jobs, Tending
 from s3al.store import accounts, catalog, schema
 from s3al.store.accounts import AccountRow
@@ -202,19 +203,12 @@ def worker(prepared: Prepared) -> AsgiApp:
     kms = _kms(prepared, database, root)
     executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3al")
     in_flight = InFlight()
-    s3 = S3(
-        db=database,
-        blobs=blobs,
-        store_id=prepared.store_id,
-        records=Records(prepared.store_id, server_key, secrets.token_bytes),
-        kms=DataKeys(kms),
-        executor=executor,
-        buckets=BucketStates(),
-        now_ms=clock,
-        region=config.region,
-        identities=kms.identities,
-    )
-    services = _services(prepared, s3, kms, Iam(database, server_key, clock), _key_store(prepared, database, root))
+    records = Records(prepared.store_id, server_key, secrets.token_bytes)
+    s3 = _s3(prepared, blobs, kms, records=records, executor=executor, now_ms=clock)
+    refusals = Refusals(database, clock, lambda error: prepared.log.failure("refusals", error))
+    iam, key_store = Iam(database, server_key, clock), _key_store(prepared, database, root)
+    explaining = Explaining(database, s3, kms, iam, _store_facts(prepared), clock, config.region, refusals=refusals)
+    services = _services(explaining, key_store)
     gateway = Gateway(
         router=Router(prepared.plans, domain=config.domain),
         services=services,
@@ -229,6 +223,7 @@ def worker(prepared: Prepared) -> AsgiApp:
         special=SPECIAL,
         decorate=add_cors_headers,
         begin=lambda rows: server_key.follow(rows, catalog.change_counter(rows)),
+        refusals=refusals,
     )
     jobs = (*jobs_of(kms), server_key.rotate_if_due)
     tending = _tending(s3, in_flight, clock, log=prepared.log, jobs=jobs)
@@ -239,6 +234,7 @@ def worker(prepared: Prepared) -> AsgiApp:
 
     async def stop() -> None:
         await tending.stop()
+        await refusals.stop()
         database.close()
         root.close()
         blobs.close()
@@ -259,6 +255,23 @@ def _tending(s3: S3, in_flight: InFlight, clock: Clock, *, log: Log, jobs: Jobs)
         jobs=jobs,
         steps=(partial(expiring.step, s3),),
         rest=give_back_memory,
+    )
+
+
+def _s3(
+    prepared: Prepared, blobs: FileBlobs, kms: Kms, *, records: Records, executor: Executor, now_ms: Clock
+) -> S3:
+    return S3(
+        db=kms.db,
+        blobs=blobs,
+        store_id=prepared.store_id,
+        records=records,
+        kms=DataKeys(kms),
+        executor=executor,
+        buckets=BucketStates(),
+        now_ms=now_ms,
+        region=prepared.config.region,
+        identities=kms.identities,
     )
 
 
@@ -285,12 +298,10 @@ def _store_facts(prepared: Prepared) -> StoreFacts:
     return StoreFacts(folder.read_document, lambda: choice.place(prepared.store_id, folder.path))
 
 
-def _services(
-    prepared: Prepared, s3: S3, kms: Kms, iam: Iam, key_store: kms_own.KeyStore
-) -> Mapping[str, Service[Any]]:
+def _services(explaining: Explaining, key_store: kms_own.KeyStore) -> Mapping[str, Service[Any]]:
+    s3, kms, iam = explaining.s3, explaining.kms, explaining.iam
     own = bound(admin.OPERATIONS, iam) | bound(s3_own.OPERATIONS, s3) | bound(kms_own.OPERATIONS, key_store)
-    facts, names = _store_facts(prepared), frozenset({*own, *EXPLAINING})
-    explaining = Explaining(s3.db, s3, kms, iam, facts, s3.now_ms, s3.region, names)
+    explaining = replace(explaining, own_operations=frozenset({*own, *EXPLAINING}))
     own |= bound(EXPLAINING, explaining)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),

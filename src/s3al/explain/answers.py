@@ -148,10 +148,10 @@ def _bad_context() -> RequestError:
     )
 
 
-def answer(rows: Rows, ports: Explaining, asked: Asked) -> Params:
-    """allowed, verdicts (the permission, and the use of a KMS key that goes with it), remedy."""
+def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True) -> Params:
+    """allowed, verdicts (the permission, and with_key the use of a KMS key that goes with it), remedy."""
     verdicts, remedies = [], []
-    for question in _questions(rows, ports, asked):
+    for question in _questions(rows, ports, asked) if with_key else [asked.question]:
         finding = _weighed(rows, ports, question, asked)
         verdict = finding.verdict if asked.account is None else finding.verdict.for_account(asked.account)
         if asked.question.trial.assumed:

@@ -14,6 +14,7 @@ from s3al.kms.ports import Kms
 from s3al.kms.seals.opening import SealPlace
 from s3al.s3.ports import S3
 from s3al.service.operation import Operations
+from s3al.service.refusals import Refusals
 from s3al.store.database import Database
 
 
@@ -29,7 +30,8 @@ class StoreFacts:
 @dataclass(frozen=True, slots=True)
 class Explaining:
     """The ports of the services whose decisions and keys are explained. now_ms: UTC. region: where no request says it.
-    own_operations: the names of our own API's operations, filled in once all are known."""
+    own_operations: the names of our own API's operations, filled in once all are known. refusals: None
+    remembers nothing."""
 
     db: Database
     s3: S3
@@ -39,6 +41,7 @@ class Explaining:
     now_ms: Callable[[], int]
     region: str = "us-east-1"
     own_operations: Collection[str] = field(default_factory=frozenset)
+    refusals: Refusals | None = None
 
 
 OPERATIONS: Operations[Explaining] = Operations()

@@ -33,10 +33,12 @@ from s3al.server.logs import Log, RequestLine
 from s3al.server.metrics import Metrics
 from s3al.server.payload import DecodedBody
 from s3al.server.refusals import worded
+from s3al.server.remembering import remember
 from s3al.service.clock import wall_ms
 from s3al.service.credentials import Credential, Credentials, require_unchanged
 from s3al.service.in_flight import InFlight
 from s3al.service.operation import Call, Reply, Service
+from s3al.service.refusals import Refusals
 from s3al.service.stretches import in_stretches
 from s3al.store.database import Database, Rows
 from s3al.wire.plan import OperationPlan, Route
@@ -81,6 +83,7 @@ class Gateway:
     special: Mapping[str, Callable[[Gateway, Exchange], Any]] = field(default_factory=dict)
     decorate: Callable[[Gateway, Exchange, Response], None] | None = None
     begin: Callable[[Rows], None] = lambda _: None
+    refusals: Refusals | None = None
 
     async def respond(self, request: Request) -> Response:
         exchange = Exchange(request, f"{int.from_bytes(secrets.token_bytes(8)):016X}")
@@ -286,6 +289,8 @@ class Gateway:
         request = exchange.request
         code, status, message = worded(refused, exchange.service, self.services[exchange.service].errors)
         exchange.error_code = code
+        if self.refusals:
+            remember(self.refusals, exchange, refused, message)
         if exchange.service == own_api.SERVICE:
             answer = own_api.serialize_error(code, status, message, exchange.request_id)
         else:

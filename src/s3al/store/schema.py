@@ -14,7 +14,7 @@ from collections.abc import Callable
 import apsw
 
 from s3al.errors import ConfigError, IntegrityError
-from s3al.store import accounts, buckets, garbage, identities, keystore, meta, streams, uploads, versions
+from s3al.store import accounts, buckets, garbage, identities, keystore, meta, refusals, streams, uploads, versions
 from s3al.store.database import Rows
 from s3al.store.layout import StoreFolder
 from s3al.store.sqlite import SqliteRows
@@ -22,7 +22,7 @@ from s3al.store.sqlite_file import backup, connect, translated
 
 FORMAT = 1
 _FORMAT = "format_version"
-_TOPICS = (meta, buckets, versions, streams, uploads, garbage, accounts, identities, keystore)
+_TOPICS = (meta, buckets, versions, streams, uploads, garbage, accounts, identities, keystore, refusals)
 
 # From version n to n + 1.
 MIGRATIONS: dict[int, Callable[[Rows], None]] = {}

@@ -12,5 +12,5 @@ from unit.explain.world import World
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with open_house(tmp_path_factory.mktemp("house")) as house:
+    with open_house(tmp_path_factory.mktemp("house"), workers=2) as house:
         yield World(house)

@@ -153,15 +153,15 @@ class World:
         members = {"principal": principal, "action": action, "resource": resource, "context": given}
         return self.own("Can", by=by, **members)
 
-    def own(self, operation: str, *, by: Any = None, **members: Any) -> Any:
+    def own(self, operation: str, *, by: Any = None, worker: int = 0, **members: Any) -> Any:
         """The answer, or the error with its status."""
         host, target, body = "127.0.0.1:9000", f"/_s3al/v1/{operation}", json.dumps(members).encode()
         keys = by or {"aws_access_key_id": ACCESS_KEY_ID, "aws_secret_access_key": SECRET_ACCESS_KEY}
-        signer = Credentials(*keys.values())
+        signer = Credentials(*keys.values())  # with its session token, if it has one
         asked = AWSRequest("POST", f"https://{host}{target}", data=body, headers={"Host": host})
         SigV4Auth(signer, "s3al", REGION).add_auth(asked)
         headers = {name: str(value) for name, value in asked.headers.items()}
-        found = self.house.ask("POST", target, headers, body)
+        found = self.house.ask("POST", target, headers, body, worker=worker)
         return found.document if found.status == 200 else found.document["error"] | {"status": found.status}
 
     def matrix(self, arn: str, **more: Any) -> Matrix:
