@@ -248,6 +248,11 @@ class House:
         await edge.start()
         return Worker(edge, made[0], tending, self.loop)
 
+    @property
+    def thread_ident(self) -> int | None:
+        """The thread that all loops' work is done in."""
+        return self._thread.ident
+
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 

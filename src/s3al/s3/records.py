@@ -18,7 +18,7 @@ from base64 import b64encode
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -28,11 +28,15 @@ from s3al.crypto.keys import derive, private_record_key
 from s3al.crypto.records import RecordCipher
 from s3al.errors import IntegrityError
 from s3al.s3.object_lock.rules import Lock
-from s3al.store.catalog import NULL_VERSION, PartRow, UploadRow, VersionRow
+from s3al.s3.remembered import Remembered
+from s3al.store.catalog import NULL_VERSION, ListedRow, PartRow, UploadRow, VersionRow
+
+T = TypeVar("T")
 
 _MATERIAL_ID_BYTES = 32
 _CACHED_CIPHERS = 1024
 _OPENED_RECORDS = 2048  # some 3 KiB each
+_LISTED_ENTRIES = 4096  # some 2 KiB each
 _VERSION = b"\x01"
 _MARKER = "marker"
 _MANIFEST_ENTRY = struct.Struct(">HQI16s")  # part number, plaintext bytes, segment bytes, stream id
@@ -155,9 +159,10 @@ class Records:
         self._store_id = store_id
         self._keys = keys
         self._random = random
-        self._ciphers: dict[tuple[bytes, bytes], RecordCipher] = {}
-        self._wrapping_keys: dict[tuple[bytes, bytes], bytes] = {}
-        self._opened: dict[tuple[bytes, bytes, str, bytes, bytes], PublicRecord] = {}
+        self._ciphers: Remembered[tuple[bytes, bytes], RecordCipher] = Remembered(_CACHED_CIPHERS)
+        self._wrapping_keys: Remembered[tuple[bytes, bytes], bytes] = Remembered(_CACHED_CIPHERS)
+        self._opened: Remembered[tuple[bytes, bytes, str, bytes, bytes], PublicRecord] = Remembered(_OPENED_RECORDS)
+        self._listed: Remembered[tuple[bytes, ListedRow], Any] = Remembered(_LISTED_ENTRIES)
 
     def seal_public(
         self, bucket_id: bytes, object_key: bytes, version_id: str, object_id: bytes, record: PublicRecord
@@ -166,15 +171,8 @@ class Records:
         return self._seal(bucket_id, _encode(_public_to_json(record)), place)
 
     def open_public(self, bucket_id: bytes, object_key: bytes, row: Listed) -> PublicRecord:
-        """What was opened of late is remembered by its place and its sealed bytes, from which all of it follows."""
         name = (bucket_id, object_key, row.version_id, row.object_id, row.public_record)
-        record = self._opened.get(name)
-        if record is None:
-            record = self._open_public(bucket_id, object_key, row)
-            if len(self._opened) >= _OPENED_RECORDS:
-                self._opened.clear()
-            self._opened[name] = record
-        return record
+        return self._opened.get(name) or self._opened.remember(name, self._open_public(bucket_id, object_key, row))
 
     def _open_public(self, bucket_id: bytes, object_key: bytes, row: Listed) -> PublicRecord:
         place = public_record_associated_data(self._store_id, bucket_id, object_key, row.version_id, row.object_id)
@@ -182,6 +180,16 @@ class Records:
         if _MARKER in document:
             raise IntegrityError("a delete marker is stored as an object")
         return _public_from_json(document)
+
+    def listed(
+        self, bucket_id: bytes, rows: Iterable[ListedRow], describe: Callable[[ListedRow, dict[str, Any]], T]
+    ) -> list[T]:
+        """What `describe`, always the same, makes of rows of one bucket and of their records (`listed_opener`)."""
+        open_listed, known = self.listed_opener(bucket_id), self._listed
+        return [
+            known.get((bucket_id, row)) or known.remember((bucket_id, row), describe(row, open_listed(row)))
+            for row in rows
+        ]
 
     def listed_opener(self, bucket_id: bytes) -> Callable[[Listed], dict[str, Any]]:
         """A function that opens public records as far as a listing shows them: `size`, `etag`, `class`, and where the
@@ -291,13 +299,8 @@ class Records:
 
     def data_key_wrapping_key(self, bucket_id: bytes, material_id: bytes) -> bytes:
         """The key that wraps the data keys of one bucket under one material of the service key (32 bytes)."""
-        wrapping_key = self._wrapping_keys.get((bucket_id, material_id))
-        if wrapping_key is None:
-            if len(self._wrapping_keys) >= _CACHED_CIPHERS:
-                self._wrapping_keys.clear()
-            wrapping_key = derive(self._keys.bucket_key(bucket_id, material_id), b"s3al data keys v1")
-            self._wrapping_keys[bucket_id, material_id] = wrapping_key
-        return wrapping_key
+        known, name = self._wrapping_keys, (bucket_id, material_id)
+        return known.get(name) or known.remember(name, derive(self._keys.bucket_key(*name), b"s3al data keys v1"))
 
     def current_material(self) -> bytes:
         return self._keys.current_material()
@@ -306,13 +309,10 @@ class Records:
         return canonical(b"s3al " + kind + b" v1", self._store_id, *where)
 
     def _cipher(self, bucket_id: bytes, material_id: bytes) -> RecordCipher:
-        cipher = self._ciphers.get((bucket_id, material_id))
-        if cipher is None:
-            if len(self._ciphers) >= _CACHED_CIPHERS:
-                self._ciphers.clear()
-            cipher = RecordCipher(derive(self._keys.bucket_key(bucket_id, material_id), b"s3al records v1"))
-            self._ciphers[bucket_id, material_id] = cipher
-        return cipher
+        known, name = self._ciphers, (bucket_id, material_id)
+        return known.get(name) or known.remember(
+            name, RecordCipher(derive(self._keys.bucket_key(*name), b"s3al records v1"))
+        )
 
     def _seal(self, bucket_id: bytes, plaintext: bytes, place: bytes) -> bytes:
         material_id = self._keys.current_material()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s3al import app
 from s3al.errors import IntegrityError
 from s3al.s3 import sse
+from s3al.s3.records import PublicRecord, Records
 from s3al.store import catalog
-from unit.s3.world import OWNER, STRANGER, World, canonical_id, open_world, refused, root_of
+from s3al.store.catalog import ListedRow
+from unit.s3.world import OWNER, STRANGER, Counting, FixedKeys, World, canonical_id, open_world, refused, root_of
 
 _TREE = ("a", "a/1", "a/2", "a/b/3", "b", "b/", "b//x", "c-1", "c/1", "ä", "日本/語", "z z+z")
 
@@ -487,6 +491,54 @@ def test_parts_of_a_customers_upload_are_listed_without_the_key_but_without_chec
     world.part(upload_id, 1, private=b"sealed under a key that is not here")
     [part] = world.output("ListParts", Bucket="bucket", Key="key", UploadId=upload_id)["Parts"]
     assert set(part) == {"PartNumber", "LastModified", "ETag", "Size"}
+
+
+def test_what_was_listed_before_is_listed_as_it_is_now_on_every_worker(world: World) -> None:
+    world.bucket()
+    world.put("bucket", "a", "b c")
+    other = World(replace(world.s3, records=Records(b"s" * 16, FixedKeys(), Counting())), world.runner)
+    plan = app.compile_plan("s3").operations["ListObjectsV2"]
+
+    def shown(worker: World, **params: Any) -> bytes:
+        output = worker.output("ListObjectsV2", Bucket="bucket", **params)
+        return plan.serialize(output, request_id="", host_id="").body
+
+    first, encoded = shown(world), shown(world, EncodingType="url")
+    assert shown(world) == shown(other) == first
+    assert shown(world, EncodingType="url") == encoded
+    assert b"<Key>b%20c</Key>" in encoded
+    assert b"<Key>b c</Key>" in first
+    assert b"<Owner>" in shown(world, FetchOwner=True)
+    assert shown(world) == first
+    other.put("bucket", "a", size_bytes=77)
+    for worker in (world, other):
+        assert b"<Size>77</Size>" in shown(worker)
+    world.call("DeleteObject", Bucket="bucket", Key="a")
+    for worker in (world, other):
+        assert b"<Key>a</Key>" not in shown(worker)
+
+
+def test_an_altered_record_is_noticed_though_it_was_listed_before(world: World) -> None:
+    world.bucket()
+    world.put("bucket", "a")
+    world.call("ListObjectsV2", Bucket="bucket")
+    altered = "CAST(substr(public_record, 1, 60) || zeroblob(99) AS BLOB)"
+    world.change(lambda rows: rows.run(f"UPDATE versions SET public_record = {altered}"))
+    with pytest.raises(IntegrityError):
+        world.call("ListObjectsV2", Bucket="bucket")
+
+
+def test_remembered_entries_have_a_bound() -> None:
+    known = Records(b"s" * 16, FixedKeys(), Counting())
+    for bucket_id in (b"b" * 16, b"c" * 16):
+        rows = []
+        for number in range(3000):
+            place = (bucket_id, b"%d" % number, "null", b"o" * 16)
+            sealed = known.seal_public(*place, PublicRecord(number, "etag", sse.Envelope("AES256", b"w", b"c")))
+            rows.append(ListedRow(place[1], "null", 0, False, True, sealed, place[3]))
+        listed = known.listed(bucket_id, rows, lambda _, record: record["size"] + 1)
+        assert listed == list(range(1, 3001))
+        assert 0 < len(known._listed) <= 4096
 
 
 def test_listing_opens_a_record_only_in_the_place_it_was_sealed_for(world: World) -> None:

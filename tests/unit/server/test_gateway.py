@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -313,3 +316,24 @@ def test_a_reset_key_is_refused_at_once_and_its_successor_serves(house: House) -
     new = {"access_key_id": again["access_key_id"], "secret": again["secret_access_key"]}
     assert refusal(ask(house, ASKED["s3"], signed(ASKED["s3"], **old))) == (403, "InvalidAccessKeyId")
     assert ask(house, ASKED["s3"], signed(ASKED["s3"], **new)).status == 200
+
+
+def test_a_long_document_is_read_in_a_thread(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading: list[threading.Thread] = []
+    operations = house.workers[0].gateway.router.plan_of("s3").operations
+    plan = operations["DeleteObjects"]
+
+    def parse(*arguments: Any) -> Any:
+        reading.append(threading.current_thread())
+        return plan.parse(*arguments)
+
+    monkeypatch.setitem(operations, "DeleteObjects", replace(plan, parse=parse))  # type: ignore[arg-type]
+    for keys in (1, 1000):
+        entries = "".join(f"<Object><Key>{number:040}</Key></Object>" for number in range(keys))
+        document = f"<Delete>{entries}</Delete>".encode()
+        md5 = b64encode(hashlib.md5(document).digest()).decode()
+        asked = Asked("s3", "DeleteObjects", "POST", "/nowhere?delete", {"content-md5": md5}, document)
+        assert refusal(ask(house, asked, signed(asked))) == (404, "NoSuchBucket")
+    short, long = reading
+    assert short.ident == house.thread_ident
+    assert long.ident != house.thread_ident

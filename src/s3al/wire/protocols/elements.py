@@ -9,7 +9,7 @@ milliseconds; a member the model does not have is a ValueError.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,18 @@ from s3al.wire.xml import escape
 
 Append = Callable[[str], None]
 WriteElement = Callable[[Any, Append], None]
+
+class Kept(dict[str, Any]):
+    """Members of a structure that will be written again, unchanged: its element is kept with it, as one writer wrote
+    it."""
+
+    __slots__ = ("text", "writer")
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        super().__init__(members)
+        self.text = ""
+        self.writer: object = None
+
 
 _TEMPLATES = 32  # of one shape: handlers give few sets of members, in few orders
 _WORDS = 1024
@@ -72,7 +84,21 @@ def _structure(tag: str, shape: Shape, attributes: str) -> WriteElement:
                 raise ValueError(f"{shape.name} has no member {name}")
         append(end)
 
-    return _with_attributes(tag, attributes, in_tag, write_slowly) if in_tag else write
+    return _with_attributes(tag, attributes, in_tag, write_slowly) if in_tag else _keeping(write)
+
+
+def _keeping(write_members: WriteElement) -> WriteElement:
+    text_of = _written(write_members)
+
+    def write(value: dict[str, Any], append: Append) -> None:
+        if type(value) is Kept:
+            if value.writer is not write:
+                value.text, value.writer = text_of(value), write
+            append(value.text)
+        else:
+            write_members(value, append)
+
+    return write
 
 
 def _members(shape: Shape) -> tuple[dict[str, WriteElement], Scalars, dict[str, str]]:
