@@ -11,8 +11,9 @@ or environment, a worker inherits it by fork; what only one process may do, it d
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -67,19 +68,28 @@ from s3al.service.in_flight import InFlight
 from s3al.service.operation import Service, bound
 from s3al.service.refusals import Refusals
 from s3al.service.tending import Jobs, Tending
-from s3al.store import accounts, catalog, schema
+from s3al.store import accounts, catalog, schema, trail_chains
 from s3al.store.accounts import AccountRow
 from s3al.store.database import Rows
 from s3al.store.files import FileBlobs
 from s3al.store.layout import StoreFolder, StoreLock, create_folder, lock_store
 from s3al.store.sqlite import SqliteDatabase
+from s3al.trail import lookup
+from s3al.trail import own as trail_own
+from s3al.trail.chain import ChainWriter
+from s3al.trail.checkpoints import CheckpointFile, ensure_signer, find_signer
+from s3al.trail.errors import TRAIL_ERRORS
+from s3al.trail.keeper import Checkpointer, Keeper
+from s3al.trail.ports import TrailPorts
+from s3al.trail.reading import TrailFolder
+from s3al.trail.recorder import Trail
 from s3al.wire.model import compile_service
 from s3al.wire.operations import ALLOWED
 from s3al.wire.plan import ServicePlan
 from s3al.wire.quirks import quirks_of
 from s3al.wire.router import Router
 
-_SERVED = ("s3", "kms", "sts", "iam")
+_SERVED = ("s3", "kms", "sts", "iam", "cloudtrail")
 _THREADS = 8
 
 
@@ -174,6 +184,7 @@ def _ensure_operator(prepared: Prepared) -> list[str]:
                 made = wanted
             if made:
                 iam_accounts.replace_root_key(rows, server_key, account, made, now_ms=clock())
+            ensure_signer(rows, server_key, prepared.store_id)
             return store_credentials(prepared.config, prepared.store_id, account, made)
 
         return database.write_now(operator)
@@ -200,15 +211,17 @@ def worker(prepared: Prepared) -> AsgiApp:
     database.read_now(clock.load)
     server_key = ServiceKeys(database, root, store_id=prepared.store_id, random=secrets.token_bytes)
     server_key.current_material()
-    kms = _kms(prepared, database, root)
     executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3al")
+    ports = _trail_ports(prepared, database, server_key, executor, clock)
+    trail, keeper = _trail(prepared, ports, blobs.incarnation)
+    kms = _kms(prepared, database, root, trail)
     in_flight = InFlight()
     records = Records(prepared.store_id, server_key, secrets.token_bytes)
     s3 = _s3(prepared, blobs, kms, records=records, executor=executor, now_ms=clock)
     refusals = Refusals(database, clock, lambda error: prepared.log.failure("refusals", error))
     iam, key_store = Iam(database, server_key, clock), _key_store(prepared, database, root)
     explaining = Explaining(database, s3, kms, iam, _store_facts(prepared), clock, config.region, refusals=refusals)
-    services = _services(explaining, key_store)
+    services = _services(explaining, key_store, ports)
     gateway = Gateway(
         router=Router(prepared.plans, domain=config.domain),
         services=services,
@@ -222,7 +235,8 @@ def worker(prepared: Prepared) -> AsgiApp:
         host_id=prepared.store_id.hex(),
         special=SPECIAL,
         decorate=add_cors_headers,
-        begin=lambda rows: server_key.follow(rows, catalog.change_counter(rows)),
+        begin=_begin(server_key, trail),
+        auditor=trail,
         refusals=refusals,
     )
     jobs = (*jobs_of(kms), server_key.rotate_if_due)
@@ -235,11 +249,13 @@ def worker(prepared: Prepared) -> AsgiApp:
     async def stop() -> None:
         await tending.stop()
         await refusals.stop()
+        await asyncio.get_running_loop().run_in_executor(executor, keeper.stop)
         database.close()
         root.close()
         blobs.close()
         executor.shutdown(wait=False)
 
+    keeper.start()
     settle_collector()
     return Edge(respond, prepared.log, trusted_proxies=config.trusted_proxies, start=tending.start, stop=stop)
 
@@ -256,6 +272,17 @@ def _tending(s3: S3, in_flight: InFlight, clock: Clock, *, log: Log, jobs: Jobs)
         steps=(partial(expiring.step, s3),),
         rest=give_back_memory,
     )
+
+
+def _begin(server_key: ServiceKeys, trail: Trail) -> Callable[[Rows], None]:
+    """What every request's first read sees to."""
+
+    def begin(rows: Rows) -> None:
+        stamp = catalog.change_counter(rows)
+        server_key.follow(rows, stamp)
+        trail.follow(rows, stamp)
+
+    return begin
 
 
 def _s3(
@@ -275,14 +302,46 @@ def _s3(
     )
 
 
-def _kms(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot) -> Kms:
+def _kms(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot, trail: Trail) -> Kms:
     return Kms(
         database,
         Materials(root, random=secrets.token_bytes),
         secrets.token_bytes,
         lambda operation: prepared.metrics.add(KMS_CALLS, operation=operation),
         destroying=Destruction(_ledger(prepared), database.truncate_wal),
+        recorder=trail,
     )
+
+
+def _trail_ports(
+    prepared: Prepared, database: SqliteDatabase, server_key: ServiceKeys, executor: Executor, clock: Clock
+) -> TrailPorts:
+    path, store_id = prepared.folder.trail, prepared.store_id
+    signer = database.read_now(lambda rows: find_signer(rows, server_key, store_id))
+    assert signer is not None, "made before the first worker"
+    return TrailPorts(
+        db=database,
+        folder=TrailFolder(path, server_key, store_id),
+        checkpoints=CheckpointFile(path, server_key, store_id),
+        signer=signer,
+        executor=executor,
+        now_ms=clock,
+    )
+
+
+def _trail(prepared: Prepared, ports: TrailPorts, incarnation: str) -> tuple[Trail, Keeper]:
+    """The chain of one worker, and what keeps it."""
+    folder, now_ms, log = ports.folder, ports.now_ms, prepared.log
+    chain = ChainWriter(folder.path, folder.keys, folder.store_id, incarnation, now_ms=now_ms)
+    checkpointer = Checkpointer(
+        folder, ports.signer, now_ms=now_ms, listed=lambda: ports.db.read_now(trail_chains.list_chains)
+    )
+
+    def enlist() -> None:
+        ports.db.write_now(lambda rows: trail_chains.begin_chain(rows, incarnation, now_ms()))
+
+    trail = Trail(chain, now_ms=now_ms, executor=ports.executor, log=log, region=prepared.config.region)
+    return trail, Keeper(chain, checkpointer, folder.path, enlist=enlist, log=log)
 
 
 def _key_store(prepared: Prepared, database: SqliteDatabase, root: RemoteRoot) -> kms_own.KeyStore:
@@ -298,16 +357,21 @@ def _store_facts(prepared: Prepared) -> StoreFacts:
     return StoreFacts(folder.read_document, lambda: choice.place(prepared.store_id, folder.path))
 
 
-def _services(explaining: Explaining, key_store: kms_own.KeyStore) -> Mapping[str, Service[Any]]:
+def _services(
+    explaining: Explaining, key_store: kms_own.KeyStore, trail: TrailPorts
+) -> Mapping[str, Service[Any]]:
     s3, kms, iam = explaining.s3, explaining.kms, explaining.iam
     own = bound(admin.OPERATIONS, iam) | bound(s3_own.OPERATIONS, s3) | bound(kms_own.OPERATIONS, key_store)
+    own |= bound(trail_own.OPERATIONS, trail)
     explaining = replace(explaining, own_operations=frozenset({*own, *EXPLAINING}))
     own |= bound(EXPLAINING, explaining)
+    looking = authorizer(lookup.OPERATIONS, s3.identities)
     return {
         "s3": Service("s3", s3, s3_operations.OPERATIONS, s3_authorize, S3_ERRORS),
         "kms": kms_service(kms),
         "iam": Service("iam", iam, IAM_OPERATIONS, authorizer(IAM_OPERATIONS, s3.identities), IAM_ERRORS),
         "sts": Service("sts", iam, sts.OPERATIONS, authorizer(sts.OPERATIONS, s3.identities), IAM_ERRORS),
+        "cloudtrail": Service("cloudtrail", trail, lookup.OPERATIONS, looking, TRAIL_ERRORS),
         own_api.SERVICE: Service(
             own_api.SERVICE, None, own, authorizer(own, s3.identities), {**S3_ERRORS, **IAM_ERRORS}
         ),

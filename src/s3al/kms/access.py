@@ -147,6 +147,7 @@ def _decide_check(rows: Rows, call: Call, check: Check, kms: Kms) -> Decision:
     key = _key_of_arn(rows, check.resource, call.now_ms)
     if key is None:
         raise RequestError("NotFoundException", f"Key '{check.resource}' does not exist")
+    kms.recorder.touched(call, key.arn)
     question = Question(
         call.principal,
         check.action,

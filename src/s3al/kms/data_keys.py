@@ -5,10 +5,10 @@ key a bucket or a request asks for and what is wrapped under what (s3), the KMS 
 (cryptography).
 
 Laws: every use asks the key's policy for the requester, with kms:ViaService, and the key's state, also when a
-Bucket Key is cached; what is cached is valid for one change counter; ids and aliases mean the requester's
-account, ARNs are taken as written, in the bucket's region; errors of the key leave as S3 words them; stored
-ciphertext that does not open is an IntegrityError, since no caller chose it. Not bound in a KMS ciphertext: the
-bucket's id; S3 binds that one step down.
+Bucket Key is cached; what is cached is valid for one change counter; each use and each refusal is said to the trail;
+ids and aliases mean the requester's account, ARNs are taken as written, in the bucket's region; errors of the key leave
+as S3 words them; stored ciphertext that does not open is an IntegrityError, since no caller chose it. Not bound in a
+KMS ciphertext: the bucket's id; S3 binds that one step down.
 
 Sources: S3 User Guide, "Using server-side encryption with AWS KMS keys", "S3 Bucket Keys".
 """
@@ -29,6 +29,7 @@ from s3al.kms.key_specs import ENCRYPT_DECRYPT, SYMMETRIC, require_algorithm, re
 from s3al.kms.keys import MANAGED_S3_ALIAS, ensure_managed_key, find_managed_key
 from s3al.kms.ports import Kms
 from s3al.kms.states import state_after
+from s3al.service.auditing import KeyUse
 from s3al.service.operation import Call
 from s3al.service.request_context import global_context
 from s3al.store.buckets import BucketRow
@@ -80,7 +81,7 @@ class DataKeys:
         with answered_by_s3():
             key = self._usable(rows, call, bucket, kms_key, operation="GenerateDataKey", context=context)
             data_key = new_data_key(rows, self._kms, key, context)
-        self._used(call, key, "GenerateDataKey")
+        self._used(call, key, "GenerateDataKey", data_key.blob, context)
         return data_key
 
     def open(
@@ -90,7 +91,7 @@ class DataKeys:
         with answered_by_s3():
             key = self._usable(rows, call, bucket, key_arn, operation="Decrypt", context=context)
         plaintext = self._open(rows, key, blob, context)
-        self._used(call, key, "Decrypt")
+        self._used(call, key, "Decrypt", blob, context)
         return plaintext
 
     def authorize_use(
@@ -119,7 +120,7 @@ class DataKeys:
             if found is not None:
                 return found
             data_key = new_data_key(rows, self._kms, key, context)
-        self._used(call, key, "GenerateDataKey")
+        self._used(call, key, "GenerateDataKey", data_key.blob, context)
         self._sealing[name] = data_key
         self._opened[self._opened_name(bucket, key, data_key.blob, context)] = data_key.plaintext
         return data_key
@@ -135,7 +136,7 @@ class DataKeys:
         found = self._opened.get(name)
         if found is None:
             found = self._opened[name] = self._open(rows, key, blob, context)
-            self._used(call, key, "Decrypt")
+            self._used(call, key, "Decrypt", blob, context)
         return found
 
     # --- what every use goes through
@@ -150,20 +151,27 @@ class DataKeys:
         operation: str,
         context: Mapping[str, str],
     ) -> KeyRow:
-        """The key, if the requester may use it now for `operation`. Raises the KMS's errors."""
+        """The key, if the requester may use it now for `operation`. Raises the KMS's errors; the trail learns of them.
+        A request that nobody signed never reaches the KMS, and is no use."""
         if call.principal.account_id is None:
             raise AccessError("AccessDenied")
-        checked_context(context)
-        asker = replace(Asker.of(call), region=bucket.region)
-        named = find_named_key(rows, kms_key or MANAGED_S3_ALIAS, asker, aliases=True)
-        question = Question(
-            call.principal, f"kms:{operation}", named.row, through_s3(rows, call, bucket.region, named, context)
-        )
-        decide(rows, question, self._kms.identities.of(rows, call.principal))
-        state_after(operation, named.row, call.now_ms)
-        require_usage(named.row.arn, named.row.key_usage, operation, ENCRYPT_DECRYPT)
-        require_algorithm(named.row.key_spec, named.row.key_usage, SYMMETRIC)
-        return named.row
+        name, found = kms_key or MANAGED_S3_ALIAS, None
+        try:
+            checked_context(context)
+            asker = replace(Asker.of(call), region=bucket.region)
+            named = find_named_key(rows, name, asker, aliases=True)
+            found = named.row
+            about = through_s3(rows, call, bucket.region, named, context)
+            question = Question(call.principal, f"kms:{operation}", found, about)
+            decide(rows, question, self._kms.identities.of(rows, call.principal))
+            state_after(operation, found, call.now_ms)
+            require_usage(found.arn, found.key_usage, operation, ENCRYPT_DECRYPT)
+            require_algorithm(found.key_spec, found.key_usage, SYMMETRIC)
+        except RequestError as refused:
+            arn = found.arn if found else None
+            self._kms.recorder.used(call, KeyUse(operation, bucket.region, name, arn, context, refused))
+            raise
+        return found
 
     def _open(self, rows: Rows, key: KeyRow, blob: bytes, context: Mapping[str, str]) -> bytes:
         try:
@@ -171,7 +179,10 @@ class DataKeys:
         except RequestError as error:
             raise IntegrityError("a stored KMS ciphertext does not open under the key that its record names") from error
 
-    def _used(self, call: Call, key: KeyRow, operation: str) -> None:
+    def _used(self, call: Call, key: KeyRow, operation: str, blob: bytes, context: Mapping[str, str]) -> None:
+        material_id = parse_kms_blob(blob).material_id.hex()
+        use = KeyUse(operation, key.region, key.arn, key.arn, context, material_id=material_id)
+        self._kms.recorder.used(call, use)
         self._kms.count(operation)
         self._kms.usage.remember(key, operation, now_ms=call.now_ms, request_id=call.request_id)
 

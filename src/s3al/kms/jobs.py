@@ -22,6 +22,6 @@ def jobs_of(kms: Kms) -> tuple[Job, ...]:
     """Each takes rows and the time (UTC ms)."""
     return (
         lambda rows, now_ms: rotate_all_due(rows, kms, now_ms),
-        lambda rows, now_ms: tidy(rows, now_ms, kms.destroying),
+        lambda rows, now_ms: tidy(rows, now_ms, kms.destroying, kms.recorder),
         lambda rows, _: kms.usage.write(rows),
     )

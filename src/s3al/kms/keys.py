@@ -18,6 +18,7 @@ from s3al.errors import RequestError
 from s3al.kms.policies import managed_s3_policy
 from s3al.kms.ports import Destroying, Kms, unrecorded
 from s3al.kms.states import KeyState, awaits_replicas
+from s3al.service.auditing import UNRECORDED, KeyRecorder
 from s3al.store import key_labels, keystore
 from s3al.store.catalog import bump
 from s3al.store.database import Rows
@@ -56,7 +57,9 @@ def has_replicas(rows: Rows, key: KeyRow) -> bool:
     return is_primary(key) and len(keystore.regions_of(rows, key.key_id)) > 1
 
 
-def tidy(rows: Rows, now_ms: int, destroying: Destroying = unrecorded) -> int:
+def tidy(
+    rows: Rows, now_ms: int, destroying: Destroying = unrecorded, recorder: KeyRecorder = UNRECORDED
+) -> int:
     """Remove the rows of keys that are gone, and the bytes of materials that have expired. Nothing that is decided
     depends on when this runs, but that a primary is not deleted before its replicas' rows."""
     gone, expired = keystore.keys_to_purge(rows, now_ms), keystore.expired_materials(rows, now_ms)
@@ -65,8 +68,12 @@ def tidy(rows: Rows, now_ms: int, destroying: Destroying = unrecorded) -> int:
     removed = keystore.purge_keys(rows, now_ms)
     for key in removed:
         _begin_deletion_of_primary(rows, key)
+        recorder.happened("DeleteKey", key.arn, now_ms, {})
     for material in expired:
         keystore.empty_material(rows, material)
+        for key in keystore.regions_of(rows, material.key_id):
+            details = {"keyMaterialId": bytes(material.material_id).hex()}
+            recorder.happened("DeleteExpiredKeyMaterial", key.arn, now_ms, details)
     if removed:
         bump(rows)
     return len(removed)

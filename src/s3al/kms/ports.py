@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from s3al.kms.materials import Materials
 from s3al.kms.seals.port import Random
 from s3al.kms.usage import Usage
+from s3al.service.auditing import UNRECORDED, KeyRecorder
 from s3al.service.identities import Identities
 from s3al.service.operation import Operations
 from s3al.store.database import Database
@@ -41,6 +42,7 @@ class Kms:
     usage: Usage = field(default_factory=Usage)
     identities: Identities = field(default_factory=Identities)
     destroying: Destroying = unrecorded
+    recorder: KeyRecorder = UNRECORDED
 
 
 OPERATIONS: Operations[Kms] = Operations()

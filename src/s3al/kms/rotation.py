@@ -43,6 +43,7 @@ def rotate_if_due(rows: Rows, kms: Kms, key: KeyRow, now_ms: int) -> bool:
     missed = (now_ms - due) // period_ms  # several periods may have gone by; they are made up by one rotation
     keystore.set_rotation(rows, key.key_id, key.rotation_period_days, due + missed * period_ms)
     bump(rows)
+    kms.recorder.happened("RotateKey", key.arn, now_ms, {"rotationType": "AUTOMATIC"})
     return True
 
 

@@ -90,9 +90,10 @@ async def _authenticate(gateway: Gateway, exchange: Exchange, form: Form) -> Pos
         exchange.principal = ANONYMOUS
         return None
     credential = await gateway.look_up(exchange, scope.access_key_id, form.fields.get("x-amz-security-token"))
-    exchange.principal = credential.principal
     now = datetime.fromtimestamp(wall_ms() / 1000, UTC)
-    return verify_post_policy(form.fields, credential.secret, now=now)
+    policy = verify_post_policy(form.fields, credential.secret, now=now)
+    exchange.principal = credential.principal
+    return policy
 
 
 async def preflight(gateway: Gateway, exchange: Exchange) -> Response:

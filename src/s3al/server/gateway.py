@@ -1,4 +1,4 @@
-"""The one pipeline: route, authenticate, parse, authorize, handle, serialize; then metrics and log.
+"""The one pipeline: route, authenticate, parse, authorize, handle, record, serialize; then metrics and log.
 
 What lives here: the order of the steps and the mapping of every failure to an answer. What does not: HTTP
 (asgi), any step itself (wire, auth, service), what operations mean (s3, kms, iam).
@@ -33,8 +33,10 @@ from s3al.server.asgi import ClientGone, Ending, Request, Response
 from s3al.server.logs import Log, RequestLine
 from s3al.server.metrics import Metrics
 from s3al.server.payload import DecodedBody
+from s3al.server.recording import record
 from s3al.server.refusals import worded
 from s3al.server.remembering import remember
+from s3al.service.auditing import Auditor
 from s3al.service.clock import wall_ms
 from s3al.service.credentials import Credential, Credentials, require_unchanged
 from s3al.service.in_flight import InFlight
@@ -42,6 +44,7 @@ from s3al.service.operation import Call, Reply, Service
 from s3al.service.refusals import Refusals
 from s3al.service.stretches import in_stretches
 from s3al.store.database import Database, Rows
+from s3al.wire import plan as wire
 from s3al.wire.plan import OperationPlan, Route
 from s3al.wire.router import Router
 from s3al.wire.serialize import serialize_error
@@ -82,6 +85,7 @@ class Gateway:
     metrics: Metrics
     log: Log
     host_id: str
+    auditor: Auditor
     special: Mapping[str, Callable[[Gateway, Exchange], Any]] = field(default_factory=dict)
     decorate: Callable[[Gateway, Exchange, Response], None] | None = None
     begin: Callable[[Rows], None] = lambda _: None
@@ -257,7 +261,12 @@ class Gateway:
 
         call.reauthorize = reauthorize
         authorized = await self.db.read(authorize)
-        return await operation.handle(authorized, call, service.ports)
+        self.auditor.reserve(call)
+        reply = await operation.handle(authorized, call, service.ports)
+        durable = record(self.auditor, exchange, output=reply.output)
+        if durable:
+            await durable
+        return reply
 
     def _response(self, exchange: Exchange, plan: OperationPlan, reply: Reply) -> Response:
         answer = plan.serialize(reply.output, request_id=exchange.request_id, host_id=self.host_id)
@@ -291,31 +300,47 @@ class Gateway:
         self.log.failure("integrity", error, request_id=exchange.request_id)
 
     def _refusal(self, exchange: Exchange, refused: RequestError) -> Response:
-        request = exchange.request
-        code, status, message = worded(refused, exchange.service, self.services[exchange.service].errors)
+        errors = self.services[exchange.service].errors
+        code, status, message = worded(refused, exchange.service, errors)
+        try:
+            record(self.auditor, exchange, error_code=code, error_message=message)
+        except StoreError as error:
+            self.log.failure("trail", error, request_id=exchange.request_id)
+            refused = _unavailable(error)
+            code, status, message = worded(refused, exchange.service, errors)
         exchange.error_code = code
         if self.refusals:
             remember(self.refusals, exchange, refused, message)
         if exchange.service == own_api.SERVICE:
             answer = own_api.serialize_error(code, status, message, exchange.request_id)
         else:
-            answer = serialize_error(
-                self.router.plan_of(exchange.service),
-                code=code,
-                status=status,
-                message=message,
-                fields=refused.fields if code == refused.code else {},
-                request_id=exchange.request_id,
-                host_id=self.host_id,
-                resource=request.raw_path if exchange.service == "s3" else None,
-                head=request.method == "HEAD",
-            )
+            fields = refused.fields if code == refused.code else {}
+            answer = _error_answer(self, exchange, (code, status, message), fields)
         return Response(answer.status, answer.headers + list(refused.headers.items()), answer.body)
 
     def _ended(self, exchange: Exchange, ending: Ending) -> None:
+        self.auditor.settle(exchange.request_id)
         self.in_flight.end(exchange.request_id)
         _count(self.metrics, exchange, ending)
         self.log.request(_line(exchange, ending))
+
+
+def _error_answer(
+    gateway: Gateway, exchange: Exchange, refusal: tuple[str, int, str], fields: Mapping[str, str]
+) -> wire.Response:
+    code, status, message = refusal
+    request, service = exchange.request, exchange.service
+    return serialize_error(
+        gateway.router.plan_of(service),
+        code=code,
+        status=status,
+        message=message,
+        fields=fields,
+        request_id=exchange.request_id,
+        host_id=gateway.host_id,
+        resource=request.raw_path if service == "s3" else None,
+        head=request.method == "HEAD",
+    )
 
 
 def _count(metrics: Metrics, exchange: Exchange, ending: Ending) -> None:
@@ -354,7 +379,12 @@ _INTEGRITY_MESSAGE = (
     "What is stored cannot be trusted: it was altered, truncated or moved. Nothing of it is sent. "
     "Run `s3al check` on the stopped store."
 )
-_NOT_BUILT = {"kms": "UnsupportedOperationException", "sts": "InvalidAction", "iam": "InvalidAction"}
+_NOT_BUILT = {
+    "kms": "UnsupportedOperationException",
+    "cloudtrail": "UnsupportedOperationException",
+    "sts": "InvalidAction",
+    "iam": "InvalidAction",
+}
 
 
 def _unavailable(error: StoreError) -> RequestError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from s3al.auth.principal import Principal
 from s3al.errors import RequestError
@@ -49,8 +49,7 @@ class KeyRecorder(Protocol):
         ...
 
 
-class Unrecorded:
-    """For offline commands and tests."""
+class _Unrecorded:
 
     def used(self, call: Call, use: KeyUse) -> None:
         """Nothing."""
@@ -60,6 +59,10 @@ class Unrecorded:
 
     def happened(self, event_name: str, key_arn: str, now_ms: int, details: Mapping[str, Any]) -> None:
         """Nothing."""
+
+
+UNRECORDED: Final[KeyRecorder] = _Unrecorded()
+"""For offline commands and tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,12 @@ class Answered:
 class Auditor(Protocol):
     """What the gateway asks of the trail."""
 
-    def reserve(self) -> None:
-        """Before a handler runs. Raises StoreError if what it does could not be recorded."""
+    def reserve(self, call: Call) -> None:
+        """Before a handler runs. Raises StoreError if it would change something that could not be recorded."""
+        ...
+
+    def concerns(self, service: str, operation: str, request_id: str) -> bool:
+        """Whether `record` would record anything of this request; cheap."""
         ...
 
     def record(self, answered: Answered) -> Awaitable[None] | None:

@@ -7,6 +7,7 @@ of that document (kms), of the catalog (schema), of `blobs` (files).
     DIR/catalog.db      with -wal and -shm
     DIR/blobs/<incarnation>/<2 hex>/<32 hex>
     DIR/blobs/.locks/   lock files; empty, and of no meaning while nothing runs
+    DIR/trail/          the audit trail, sealed (spec/trail-format.md)
 
 Laws: nothing here is readable by others (0700, 0600); neither logs nor keys lie in DIR; one server at a time has a
 store.
@@ -26,7 +27,8 @@ from s3al.errors import ConfigError, IntegrityError, StoreError
 _MOST_DOCUMENT_BYTES = 16 << 20
 _OURS = frozenset(
     {
-        *("blobs", "catalog.db", "catalog.db-wal", "catalog.db-shm", "store.json", "store.json.new", "lost+found"),
+        *("blobs", "trail", "catalog.db", "catalog.db-wal", "catalog.db-shm", "store.json", "store.json.new"),
+        "lost+found",
         *("catalog.db.new", "catalog.db.new-wal", "catalog.db.new-shm"),  # of a restore that was interrupted
     }
 )
@@ -41,6 +43,7 @@ class StoreFolder:
         self.catalog = path / "catalog.db"
         self.blobs = path / "blobs"
         self.locks = self.blobs / ".locks"
+        self.trail = path / "trail"
 
     def __repr__(self) -> str:
         return f"StoreFolder({str(self.path)!r})"
@@ -113,7 +116,7 @@ def create_folder(path: Path) -> StoreFolder:
                 raise ConfigError(f"{path} holds other files and no store", advice="give --data an empty or new folder")
             path.chmod(0o700)
         _refuse_open_to_others(path)
-        for inner in (folder.blobs, folder.locks):
+        for inner in (folder.blobs, folder.locks, folder.trail):
             inner.mkdir(mode=0o700, exist_ok=True)
         for synced in (path.parent, path, folder.blobs):
             sync_folder(synced)

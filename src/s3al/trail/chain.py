@@ -73,7 +73,6 @@ class ChainWriter:
         calls: FileCalls | None = None,
         file_bytes: int = FILE_BYTES,
     ) -> None:
-        """Makes the first file, durably. Raises StoreError."""
         self._folder, self._keys, self._store_id, self.incarnation = folder, keys, store_id, incarnation
         self._now_ms, self._calls, self._file_bytes = now_ms, calls or FileCalls(), file_bytes
         self._lock, self._sync_lock = threading.Lock(), threading.Lock()
@@ -82,9 +81,8 @@ class ChainWriter:
         self._number = 0
         self._descriptor = -1
         self._offset = self._synced_count = self._room_to = 0
-        self._spoiled = False
-        with self._lock:
-            self._begin_file()
+        self._spoiled = self._is_closed = False
+        self.has_begun = False
 
     def __repr__(self) -> str:
         return f"ChainWriter({self.incarnation}, count={self.count})"
@@ -93,9 +91,21 @@ class ChainWriter:
     def is_dirty(self) -> bool:
         return self._synced_count < self.count
 
+    def begin(self, enlist: Callable[[], object]) -> None:
+        """Make the first file, durably, then list the chain: nothing is recorded before both are done. Raises
+        StoreError; may then be called again."""
+        with self._lock:
+            try:
+                if self._descriptor < 0:
+                    self._begin_file()
+            except OSError as error:
+                raise _failed(error) from error
+        enlist()
+        self.has_begun = True
+
     def reserve(self) -> None:
         """Cheap unless room runs out. Raises StoreError if the disk has none, or nothing can be written."""
-        if not self._spoiled and self._room_to - self._offset >= _LEAST_AHEAD_BYTES:
+        if self.has_begun and not self._spoiled and self._room_to - self._offset >= _LEAST_AHEAD_BYTES:
             return
         with self._lock:
             try:
@@ -136,7 +146,7 @@ class ChainWriter:
                 os.ftruncate(self._descriptor, self._offset)  # gives back the room that was asked for
                 os.close(self._descriptor)
                 self._descriptor = -1
-            self._spoiled = True
+            self._is_closed = True
 
     def _append(self, records: Sequence[bytes]) -> None:
         number, head, pieces, heads = self.count, self.head, [], []
@@ -169,6 +179,8 @@ class ChainWriter:
             self._spoiled = True
 
     def _make_writable(self) -> None:
+        if self._is_closed or not self.has_begun:
+            raise OSError(errno.EBADF, "it is closed" if self._is_closed else "it has not begun")
         if self._spoiled:
             self._begin_file()
             self._spoiled = False
@@ -184,8 +196,6 @@ class ChainWriter:
             if not self._spoiled:
                 self._calls.sync(self._descriptor)
                 self._synced_count = self.count
-        elif self._spoiled:
-            raise OSError(errno.EBADF, "the trail is closed")
         material_id = self._keys.current_material()
         head = FileHead(material_id, self.incarnation, self._number, self.count, self._now_ms(), self.head)
         path = self._folder / file_name(self.incarnation, self._number)

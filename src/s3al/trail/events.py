@@ -318,6 +318,9 @@ def _resources(answered: Answered, keys: list[str]) -> list[Event]:
     found = [_key_resource(arn) for arn in dict.fromkeys(keys)]
     params = answered.call.params if answered.call else {}
     account_id = answered.principal.account_id or ""
+    made = (answered.output or {}).get("KeyMetadata") or {}
+    if made.get("Arn") and made["Arn"] not in keys:
+        found.append(_key_resource(made["Arn"]))
     if answered.service == "s3" and isinstance(params.get("Bucket"), str):
         bucket = f"arn:aws:s3:::{params['Bucket']}"
         found.append({"ARN": bucket, "accountId": account_id, "type": "AWS::S3::Bucket"})

@@ -10,9 +10,11 @@ checkpoint left them. Whoever holds the lock writes checkpoints; it falls to ano
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +28,8 @@ from s3al.trail.reading import TrailFolder
 PERIOD_S = 1.0
 LOCK = ".checkpointer"
 _STOP_WITHIN_S = 10.0
+_TURN_WITHIN_S = 2.0
+_TURN_EVERY_S = 0.02
 
 
 class Failures(Protocol):
@@ -97,19 +101,33 @@ class Checkpointer:
 class Keeper:
     """The thread of one worker."""
 
-    def __init__(self, chain: ChainWriter, checkpointer: Checkpointer, folder: Path, *, log: Failures) -> None:
-        self._chain, self._checkpointer, self._folder, self._log = chain, checkpointer, folder, log
+    def __init__(
+        self,
+        chain: ChainWriter,
+        checkpointer: Checkpointer,
+        folder: Path,
+        *,
+        enlist: Callable[[], object],
+        log: Failures,
+    ) -> None:
+        """enlist: lists the chain in the catalog."""
+        self._chain, self._checkpointer, self._folder = chain, checkpointer, folder
+        self._enlist, self._log = enlist, log
         self._ending = threading.Event()
         self._lock = -1
         self._thread = threading.Thread(target=self._run, name="s3al-trail", daemon=True)
 
     def start(self) -> None:
+        """Begin the chain, or say why not: that is tried again every second, and until then nothing is recorded."""
+        self._begin()
+        self._round()  # so that a store whose checkpoints are gone is told from a new one
         self._thread.start()
 
     def stop(self) -> None:
         """Sync and, if no other worker does, sign once more. The chain is closed when this returns."""
         self._ending.set()
         self._thread.join(_STOP_WITHIN_S)
+        self._await_turn()
         self._round()
         self._chain.close()
         if self._lock >= 0:
@@ -117,7 +135,15 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._ending.wait(PERIOD_S):
+            if not self._chain.has_begun:
+                self._begin()
             self._round()
+
+    def _begin(self) -> None:
+        try:
+            self._chain.begin(self._enlist)
+        except S3alError as error:
+            self._log.failure("trail", error)
 
     def _round(self) -> None:
         try:
@@ -127,6 +153,13 @@ class Keeper:
                 self._checkpointer.write()
         except (S3alError, OSError) as error:
             self._log.failure("trail", error)
+
+    def _await_turn(self) -> None:
+        """Workers stop together: each waits a while for the one that signs, so that the last one signs for all."""
+        ends = time.monotonic() + _TURN_WITHIN_S
+        with contextlib.suppress(OSError):  # said by the round that follows
+            while not self._takes_turn() and time.monotonic() < ends:
+                time.sleep(_TURN_EVERY_S)
 
     def _takes_turn(self) -> bool:
         if self._lock < 0:

@@ -68,6 +68,8 @@ class Trail:
     # --- from the KMS
 
     def used(self, call: Call, use: KeyUse) -> None:
+        if use.refused is None and use.operation != "Decrypt":
+            self._chain.reserve()  # before what is made with the key is stored
         self._of(call).uses.append(use)
 
     def touched(self, call: Call, key_arn: str) -> None:
@@ -84,8 +86,14 @@ class Trail:
         if stamp != self._stamp:
             self._buckets, self._stamp = buckets_recorded(rows, BUCKET_SETTING), stamp
 
-    def reserve(self) -> None:
-        self._chain.reserve()
+    def reserve(self, call: Call) -> None:
+        if not is_reading(call.operation) and self.concerns(call.service, call.operation, call.request_id):
+            self._chain.reserve()
+
+    def concerns(self, service: str, operation: str, request_id: str) -> bool:
+        if service != "s3" or operation not in DATA_OPERATIONS:
+            return True
+        return bool(self._buckets) or request_id in self._pending
 
     def record(self, answered: Answered) -> Awaitable[None] | None:
         pending = self._pending.pop(answered.request_id, None)

@@ -104,7 +104,7 @@ ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "kms": tuple(_KMS.split()),
         "sts": tuple(_STS.split()),
         "iam": tuple((_IAM + _IAM_ABSENT).split()),
-        "cloudtrail": (),
+        "cloudtrail": ("LookupEvents",),
     }
 )
 

@@ -54,6 +54,7 @@ class Place:
         self.chain = ChainWriter(
             path, self.keys, STORE, NAME, now_ms=lambda: 1, calls=self.calls, file_bytes=HEAD_BYTES + 300
         )
+        self.chain.begin(lambda: None)
         self.checkpointer = Checkpointer(self.folder, self.signer, now_ms=lambda: 2, listed=lambda: [NAME])
 
     def write(self, number: int) -> None:
