@@ -70,10 +70,12 @@ class Trail:
     def used(self, call: Call, use: KeyUse) -> None:
         if use.refused is None and use.operation != "Decrypt":
             self._chain.reserve()  # before what is made with the key is stored
-        self._of(call).uses.append(use)
+        if call.request_id:  # else it is a question about one, and nothing is used
+            self._of(call).uses.append(use)
 
     def touched(self, call: Call, key_arn: str) -> None:
-        self._of(call).keys.append(key_arn)
+        if call.request_id:
+            self._of(call).keys.append(key_arn)
 
     def happened(self, event_name: str, key_arn: str, now_ms: int, details: Mapping[str, Any]) -> None:
         self._chain.append([encoded(of_key_event(event_name, key_arn, now_ms, details))])

@@ -63,7 +63,7 @@ def test_the_document_comes_back_as_it_was_written(tmp_path: Path) -> None:
     folder.write_document({"a": [2]})
     assert open_folder(folder.path).read_document() == {"a": [2]}
     assert folder.document.stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in folder.path.iterdir()) == ["blobs", "store.json"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["blobs", "store.json", "trail"]
 
 
 @pytest.mark.parametrize(
