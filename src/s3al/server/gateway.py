@@ -300,14 +300,7 @@ class Gateway:
         self.log.failure("integrity", error, request_id=exchange.request_id)
 
     def _refusal(self, exchange: Exchange, refused: RequestError) -> Response:
-        errors = self.services[exchange.service].errors
-        code, status, message = worded(refused, exchange.service, errors)
-        try:
-            record(self.auditor, exchange, error_code=code, error_message=message)
-        except StoreError as error:
-            self.log.failure("trail", error, request_id=exchange.request_id)
-            refused = _unavailable(error)
-            code, status, message = worded(refused, exchange.service, errors)
+        refused, (code, status, message) = _recorded(self, exchange, refused)
         exchange.error_code = code
         if self.refusals:
             remember(self.refusals, exchange, refused, message)
@@ -323,6 +316,21 @@ class Gateway:
         self.in_flight.end(exchange.request_id)
         _count(self.metrics, exchange, ending)
         self.log.request(_line(exchange, ending))
+
+
+def _recorded(
+    gateway: Gateway, exchange: Exchange, refused: RequestError
+) -> tuple[RequestError, tuple[str, int, str]]:
+    """A refusal in its service's words, or the one of a trail that could not record it."""
+    service, errors = exchange.service, gateway.services[exchange.service].errors
+    code, status, message = worded(refused, service, errors)
+    try:
+        record(gateway.auditor, exchange, error_code=code, error_message=message)
+    except StoreError as error:
+        gateway.log.failure("trail", error, request_id=exchange.request_id)
+        refused = _unavailable(error)
+        return refused, worded(refused, service, errors)
+    return refused, (code, status, message)
 
 
 def _error_answer(
