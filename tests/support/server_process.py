@@ -11,7 +11,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +27,15 @@ REGION = "us-east-1"
 START_WITHIN_S = 60
 STOP_WITHIN_S = 45
 _ROOT_MODULE = "s3al.server.root_process"
+_MAKING_CLIENTS = threading.Lock()  # a session may not be used by two threads at once; its clients may
+
+
+@cache
+def _session() -> Any:
+    """One for all clients: reading a service's model anew takes half a second."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 @dataclass
@@ -129,9 +140,6 @@ class ServerProcess:
 
     def client(self, service: str = "s3", **options: Any) -> Any:
         """A boto3 client. options: as `boto3.client`; credentials and endpoint may be overridden."""
-        import boto3
-
-        session = boto3.session.Session()
         given: dict[str, Any] = {
             "endpoint_url": self.endpoint,
             "region_name": self.region,
@@ -139,7 +147,8 @@ class ServerProcess:
             "aws_secret_access_key": self.secret_access_key,
             "verify": self.ca_bundle or True,
         }
-        return session.client(service, **(given | options))
+        with _MAKING_CLIENTS:
+            return _session().client(service, **(given | options))
 
     def client_environ(self, home: Path) -> dict[str, str]:
         """Environment for command-line clients, with a home of their own so that no file of the user is read."""
