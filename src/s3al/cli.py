@@ -28,6 +28,7 @@ from s3al.commands.accounts import accounts
 from s3al.commands.advise import command as advise
 from s3al.commands.backup import commands as backups
 from s3al.commands.cse import cse
+from s3al.commands.decisions import commands as decisions
 from s3al.commands.explain import command as explain
 from s3al.commands.keys import keys
 from s3al.commands.objects import commands as objects
@@ -53,6 +54,7 @@ cli = typer.Typer(
 
 cli.add_typer(accounts, name="account")
 cli.add_typer(keys, name="key")
+cli.add_typer(decisions)
 cli.add_typer(advise)
 cli.add_typer(explain)
 cli.add_typer(objects)

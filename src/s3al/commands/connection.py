@@ -1,6 +1,6 @@
 """The flags with which a command finds its server, and how it prints an answer.
 
-What lives here: annotated option types, `show`. What does not: the call itself (own_api_client).
+What lives here: annotated option types, `show`, and writing a picture. What does not: the call itself (own_api_client).
 
 Law: endpoint, region and credentials are found as the AWS CLI finds them, unless a flag says otherwise.
 """
@@ -8,9 +8,13 @@ Law: endpoint, region and credentials are found as the AWS CLI finds them, unles
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from s3al.errors import ConfigError
 
 Endpoint = Annotated[str | None, typer.Option("--endpoint-url", metavar="URL", help="Server to call.")]
 Profile = Annotated[str | None, typer.Option("--profile", help="Profile of ~/.aws to use.")]
@@ -28,3 +32,11 @@ def show(answer: dict[str, Any], *, as_json: bool) -> None:
         if isinstance(value, dict):
             value = " ".join(f"{member}={str(inner).lower()}" for member, inner in value.items())
         typer.echo(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+
+
+def write_picture(picture: str, path: Path) -> None:
+    """Raises ConfigError if it cannot be."""
+    try:
+        path.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{os.fspath(path)} cannot be written: {error.strerror}") from error

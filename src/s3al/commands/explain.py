@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region
+from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region, write_picture
 from s3al.errors import ConfigError, S3alError
 from s3al.explain.topics import TOPICS
 from s3al.explain.words import lines
@@ -117,7 +116,4 @@ def _draw(document: dict[str, Any], path: Path) -> None:
 
     if document["explains"] == "topic":
         raise ConfigError("a topic has no picture", advice="draw an object or a KMS key")
-    try:
-        path.write_text(picture(document), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{os.fspath(path)} cannot be written: {error.strerror}") from error
+    write_picture(picture(document), path)

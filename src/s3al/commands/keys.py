@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from s3al.advice.key_policy import separated
-from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region, show
+from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region, show, write_picture
 from s3al.own_api_client import Connection, call
 
 keys = typer.Typer(help="KMS keys: roles held apart, rotation followed up.", no_args_is_help=True)
@@ -62,6 +63,36 @@ def create(
     # Last: from here on whoever makes the key has only the rights that the policy gives.
     kms.put_key_policy(KeyId=made["KeyId"], PolicyName="default", Policy=json.dumps(policy))
     show(answer | {"policy": policy} if as_json else answer, as_json=as_json)
+
+
+@keys.command()
+def who(
+    kms_key: Annotated[str, typer.Argument(metavar="KEY", help="Id, ARN, alias or alias ARN.")],
+    action: Annotated[
+        list[str] | None, typer.Option(metavar="kms:ACTION", help="Only these; may be repeated.")
+    ] = None,
+    bucket: Annotated[str | None, typer.Option(help="For which bucket's objects to ask what S3 would.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Statements as JSON, and why others may not.")] = False,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, too.")] = None,
+    endpoint_url: Endpoint = None,
+    profile: Profile = None,
+    region: Region = None,
+    ca_bundle: CaBundle = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who may do what with a key, and which statement or grant decides each."""
+    from s3al.explain.matrix_picture import matrix_picture
+    from s3al.explain.tables import joined, matrix_lines
+
+    connection = Connection(endpoint_url, profile, region, ca_bundle)
+    asked = {"key": kms_key} | ({"actions": action} if action else {}) | ({"bucket": bucket} if bucket else {})
+    pages = [call(connection, "WhoMayUseKey", asked)]
+    while "next" in pages[-1]:
+        pages.append(call(connection, "WhoMayUseKey", asked | {"after": pages[-1]["next"]}))
+    document = joined(pages)
+    if svg is not None:
+        write_picture(matrix_picture(document), svg)
+    typer.echo(json.dumps(document) if as_json else "\n".join(matrix_lines(document, verbose=verbose)))
 
 
 @keys.command()
