@@ -25,7 +25,7 @@ from s3al.kms.root import StoreKeys, open_store_keys
 from s3al.kms.seals.keyfile import KeyfileSeal
 from s3al.kms.service_key import ServiceKeys
 from s3al.s3.records import Records, Stream
-from s3al.store import keystore
+from s3al.store import keystore, meta
 from s3al.store.catalog import VersionRow
 from vectors import independent, make_vectors
 from vectors.fixed import plain
@@ -139,7 +139,7 @@ class MemoryRows:
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:")
-        self._connection.executescript(keystore.TABLES)
+        self._connection.executescript(meta.TABLES + keystore.TABLES)
 
     def one(self, sql: str, params: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
         return self._connection.execute(sql, params).fetchone()

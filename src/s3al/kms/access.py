@@ -36,6 +36,7 @@ from s3al.store.catalog import change_counter
 from s3al.store.database import Rows
 from s3al.store.key_grants import GrantRow
 from s3al.store.keystore import KeyRow
+from s3al.store.settled import settled
 
 T = TypeVar("T")
 Context = dict[str, str | list[str]]
@@ -248,7 +249,13 @@ def compiled(policy: str) -> Policy:
 
 def key_context(rows: Rows, named: NamedKey) -> Context:
     """The condition keys that follow from the key and from the name by which it was asked for."""
-    key = named.row
+    context = dict(settled(rows, _context_of_key, named.row))
+    if named.alias:
+        context["kms:RequestAlias"] = named.alias
+    return context
+
+
+def _context_of_key(rows: Rows, key: KeyRow) -> Context:
     context: Context = {
         "kms:KeySpec": key.key_spec,
         "kms:CustomerMasterKeySpec": key.key_spec,
@@ -262,8 +269,6 @@ def key_context(rows: Rows, named: NamedKey) -> Context:
     aliases = key_labels.aliases_of(rows, key)
     if aliases:
         context["kms:ResourceAliases"] = aliases
-    if named.alias:
-        context["kms:RequestAlias"] = named.alias
     for name, value in key_labels.get_tags(rows, key).items():
         context[f"aws:ResourceTag/{name}"] = value
     return context

@@ -2,8 +2,8 @@
 
 What lives here: DDL and functions over `Rows`. What does not: the keys (keystore), what names are allowed (kms).
 
-Law: each belongs to a key in one region; a multi-Region key has its own in every region. Callers also call
-`catalog.bump`, since both can change what is authorized.
+Laws: each belongs to a key in one region; a multi-Region key has its own in every region. Both can change what is
+authorized, so that every change bumps the change counter here.
 """
 
 # ruff: noqa: S608  (what is joined into statements are constants of this file; values are always parameters)
@@ -14,6 +14,8 @@ from dataclasses import astuple, dataclass
 from typing import Protocol
 
 from s3al.store.database import Rows
+from s3al.store.meta import bump
+from s3al.store.settled import settled
 
 TABLES = """
 CREATE TABLE kms_aliases (
@@ -70,10 +72,16 @@ def insert_alias(rows: Rows, alias: AliasRow) -> bool:
         " ON CONFLICT (account_id, region, alias_name) DO NOTHING",
         astuple(alias),
     )
+    if changed:
+        bump(rows)
     return changed == 1
 
 
 def find_alias(rows: Rows, account_id: str, region: str, alias_name: str) -> AliasRow | None:
+    return settled(rows, _find_alias, account_id, region, alias_name)
+
+
+def _find_alias(rows: Rows, account_id: str, region: str, alias_name: str) -> AliasRow | None:
     row = rows.one(
         f"SELECT {_ALIAS} FROM kms_aliases WHERE account_id = ? AND region = ? AND alias_name = ?",
         (account_id, region, alias_name),
@@ -86,6 +94,7 @@ def point_alias(rows: Rows, alias: AliasRow, key_id: str, now_ms: int) -> None:
         "UPDATE kms_aliases SET key_id = ?, updated_at = ? WHERE account_id = ? AND region = ? AND alias_name = ?",
         (key_id, now_ms, alias.account_id, alias.region, alias.alias_name),
     )
+    bump(rows)
 
 
 def delete_alias(rows: Rows, alias: AliasRow) -> None:
@@ -93,6 +102,7 @@ def delete_alias(rows: Rows, alias: AliasRow) -> None:
         "DELETE FROM kms_aliases WHERE account_id = ? AND region = ? AND alias_name = ?",
         (alias.account_id, alias.region, alias.alias_name),
     )
+    bump(rows)
 
 
 def list_aliases(
@@ -134,7 +144,9 @@ def put_tag(rows: Rows, key: NamedRow, tag_key: str, tag_value: str) -> None:
         " ON CONFLICT (key_id, region, tag_key) DO UPDATE SET tag_value = excluded.tag_value",
         (key.key_id, key.region, tag_key, tag_value),
     )
+    bump(rows)
 
 
 def delete_tag(rows: Rows, key: NamedRow, tag_key: str) -> None:
     rows.run("DELETE FROM kms_tags WHERE key_id = ? AND region = ? AND tag_key = ?", (key.key_id, key.region, tag_key))
+    bump(rows)

@@ -6,7 +6,7 @@ when keys were used (key_usage), what a key state means (kms.states), unwrapping
 Laws: a material's row holds it wrapped by the root and never in the clear; a material is inserted only under
 the root version that the store calls current in that same transaction; the server's own keys (manager SERVICE)
 are returned by the `service` functions alone, every other function behaves as if they did not exist; rotation
-is one conditional update. Callers that change what authorization reads also call `catalog.bump`.
+is one conditional update; whoever changes the row of a key bumps the change counter here.
 """
 
 # ruff: noqa: S608  (what is joined into statements are constants of this file; values are always parameters)
@@ -19,7 +19,9 @@ from dataclasses import astuple, dataclass, field
 from s3al.errors import StoreError
 from s3al.store import key_grants, key_labels, key_usage
 from s3al.store.database import Rows
+from s3al.store.meta import bump
 from s3al.store.scrub import overwriting
+from s3al.store.settled import settled
 
 CUSTOMER = "CUSTOMER"
 AWS = "AWS"
@@ -191,6 +193,10 @@ def insert_key(rows: Rows, key: KeyRow) -> None:
 
 
 def find_key(rows: Rows, key_id: str, region: str) -> KeyRow | None:
+    return settled(rows, _find_key, key_id, region)
+
+
+def _find_key(rows: Rows, key_id: str, region: str) -> KeyRow | None:
     row = rows.one(
         f"SELECT {_KEY} FROM kms_keys WHERE key_id = ? AND region = ? AND manager <> 'SERVICE'", (key_id, region)
     )
@@ -228,6 +234,7 @@ def set_state(rows: Rows, key: KeyRow, state: str, deletion_at: int | None, *, w
         " WHERE key_id = ? AND region = ? AND manager <> 'SERVICE'",
         (state, deletion_at, window_days, key.key_id, key.region),
     )
+    bump(rows)
 
 
 def set_policy(rows: Rows, key: KeyRow, policy: str) -> None:
@@ -235,6 +242,7 @@ def set_policy(rows: Rows, key: KeyRow, policy: str) -> None:
         "UPDATE kms_keys SET policy = ? WHERE key_id = ? AND region = ? AND manager = 'CUSTOMER'",
         (policy, key.key_id, key.region),
     )
+    bump(rows)
 
 
 def set_description(rows: Rows, key: KeyRow, description: str) -> None:
@@ -242,6 +250,7 @@ def set_description(rows: Rows, key: KeyRow, description: str) -> None:
         "UPDATE kms_keys SET description = ? WHERE key_id = ? AND region = ? AND manager = 'CUSTOMER'",
         (description, key.key_id, key.region),
     )
+    bump(rows)
 
 
 def regions_of(rows: Rows, key_id: str) -> list[KeyRow]:
@@ -254,10 +263,12 @@ def regions_of(rows: Rows, key_id: str) -> list[KeyRow]:
 
 def set_primary_region(rows: Rows, key_id: str, region: str) -> None:
     rows.run("UPDATE kms_keys SET primary_region = ? WHERE key_id = ? AND primary_region IS NOT NULL", (region, key_id))
+    bump(rows)
 
 
 def set_usable_until(rows: Rows, key_id: str, usable_until: int | None) -> None:
     rows.run("UPDATE kms_keys SET usable_until = ? WHERE key_id = ? AND manager <> 'SERVICE'", (usable_until, key_id))
+    bump(rows)
 
 
 def set_rotation(rows: Rows, key_id: str, period_days: int | None, counted_from: int | None) -> None:
@@ -265,6 +276,7 @@ def set_rotation(rows: Rows, key_id: str, period_days: int | None, counted_from:
         "UPDATE kms_keys SET rotation_period_days = ?, rotation_from = ? WHERE key_id = ? AND manager <> 'SERVICE'",
         (period_days, counted_from, key_id),
     )
+    bump(rows)
 
 
 def keys_with_rotation(rows: Rows) -> list[KeyRow]:
@@ -303,6 +315,7 @@ def delete_keys(rows: Rows, keys: Iterable[KeyRow]) -> None:
             "DELETE FROM kms_materials WHERE key_id = ? AND NOT EXISTS (SELECT 1 FROM kms_keys WHERE key_id = ?)",
             (key.key_id, key.key_id),
         )
+    bump(rows)
 
 
 # --- materials
@@ -321,6 +334,7 @@ def add_material(rows: Rows, material: MaterialRow, *, replaces: bytes | None) -
     if rows.run(f"UPDATE kms_keys SET current_material = ? WHERE key_id = ? AND {expected}", parameters) < 1:
         return False
     _insert_material(rows, material)
+    bump(rows)
     return True
 
 
@@ -377,6 +391,7 @@ def promote_material(rows: Rows, material: MaterialRow, *, now_ms: int) -> None:
         (now_ms, material.key_id, material.material_id),
     )
     rows.run("UPDATE kms_keys SET current_material = ? WHERE key_id = ?", (material.material_id, material.key_id))
+    bump(rows)
 
 
 def expired_materials(rows: Rows, now_ms: int) -> list[MaterialRow]:
@@ -389,6 +404,7 @@ def expired_materials(rows: Rows, now_ms: int) -> list[MaterialRow]:
 
 def count_on_demand_rotation(rows: Rows, key_id: str) -> None:
     rows.run("UPDATE kms_keys SET on_demand_rotations = on_demand_rotations + 1 WHERE key_id = ?", (key_id,))
+    bump(rows)
 
 
 def find_material(rows: Rows, key_id: str, material_id: bytes) -> MaterialRow | None:

@@ -23,10 +23,13 @@ from s3al.errors import StoreError
 from s3al.store.checkpoint import WAL_PAGES, Checkpointer
 from s3al.store.database import Rows
 from s3al.store.group_commit import GroupCommit, Pending
+from s3al.store.meta import change_counter
 from s3al.store.sqlite_file import backup, connect, translated
 from s3al.store.turnstile import Turnstile
 
 T = TypeVar("T")
+
+_KNOWN = 4096  # rows of a thread that are remembered for one value of the change counter
 
 
 class SqliteRows:
@@ -54,11 +57,13 @@ class SqliteRows:
 class SnapshotRows(SqliteRows):
     """Rows of one snapshot after another. Within a snapshot, a statement without parameters is run once."""
 
-    __slots__ = ("_answers",)
+    __slots__ = ("_answers", "_known", "_known_as_of")
 
     def __init__(self, connection: apsw.Connection) -> None:
         super().__init__(connection)
         self._answers: dict[str, tuple[Any, ...] | None] = {}
+        self._known: dict[Any, Any] = {}
+        self._known_as_of = -1
 
     def begin(self) -> None:
         self._answers.clear()
@@ -66,6 +71,13 @@ class SnapshotRows(SqliteRows):
 
     def end(self) -> None:
         self._execute("ROLLBACK")
+
+    def known(self) -> dict[Any, Any]:
+        """What was read under the counter of this snapshot (see settled)."""
+        stamp = change_counter(self)
+        if stamp != self._known_as_of or len(self._known) >= _KNOWN:
+            self._known, self._known_as_of = {}, stamp
+        return self._known
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         if params:
