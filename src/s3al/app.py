@@ -125,7 +125,7 @@ def prepare(config: ServeConfig, root: RootKeeper) -> Prepared:
             log.event("operation_missing", level="warning", service=plan.service, operation=name)
     lines = seal.protection(store_id, folder.path)
     prepared = Prepared(
-        config, folder, lock, plans, log, Metrics(config.workers + 1), lines, root, store_id, catalog_key
+        config, folder, lock, plans, log, Metrics(config.workers + 2), lines, root, store_id, catalog_key
     )
     lines += _ensure_operator(prepared)
     lines += banner(config, store_id)

@@ -1,7 +1,7 @@
 """A server without a store: the supervisor and the edge around a few paths, to be run as a program.
 
     python stand_in.py WORKERS [--host HOST] [--stop-s S] [--idle-s S] [--hourly-s S] [--tls FOLDER]
-                       [--fail-start] [--die-young] [--proxy CIDR]... [--drain BYTES]
+                       [--fail-start] [--die-young] [--hold FILE] [--proxy CIDR]... [--drain BYTES]
 
 It prints its port once it serves.
 """
@@ -16,6 +16,7 @@ import json
 import os
 import resource
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -114,7 +115,7 @@ class StandIn:
 def main() -> None:
     flags = _flags()
     log = Log()
-    metrics = Metrics(flags.workers + 1)
+    metrics = Metrics(flags.workers + 2)
     stand_in = StandIn(log, metrics)
 
     def load(slot: int) -> AsgiApp:
@@ -122,6 +123,8 @@ def main() -> None:
             raise S3alError("the store cannot be opened", advice="look at the disk")
         if flags.die_young and slot == 1:
             os._exit(3)
+        while flags.hold and slot > flags.workers and Path(flags.hold).exists():  # a successor
+            time.sleep(0.01)
         return Edge(
             stand_in.respond,
             log,
@@ -153,6 +156,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--tls")
     parser.add_argument("--fail-start", action="store_true")
     parser.add_argument("--die-young", action="store_true")
+    parser.add_argument("--hold")
     parser.add_argument("--proxy", action="append", default=[])
     parser.add_argument("--drain", type=int, default=64 * 1024 * 1024)
     return parser.parse_args()

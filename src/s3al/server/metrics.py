@@ -4,7 +4,8 @@ What lives here: the shared memory, its layout, the table of families, and the P
 counts what (the gateway, the KMS) and the route that shows them (`health`).
 
 Layout: one anonymous shared mapping, made before the fork, so that it lies in no folder. One region a slot (slot 0 is
-the supervisor's, 1..N the workers'): a count of entries, then entries of 192 bytes: value (8), key length (8), key.
+the supervisor's, 1..N+1 the workers', one of which may be being replaced): a count of entries, then entries of 192
+bytes: value (8), key length (8), key.
 
 Laws: a region has one writer; an entry's key is complete before the count says so, and values are single aligned
 8-byte stores, so a reader never sees half of one. A worker that replaces a killed one continues its region: counters

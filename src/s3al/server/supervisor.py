@@ -10,7 +10,8 @@ Laws
 - A worker that dies is replaced, for ever; only if it dies young, after a growing pause. If a worker cannot start when
   the server does, the server does not start.
 - SIGTERM and SIGINT: no new connections, requests of those there are may end within `stop_s`, then workers are killed;
-  a second signal kills at once. SIGHUP replaces workers one by one, and no request fails (they read TLS files anew).
+  a second signal kills at once. SIGHUP replaces workers one by one, and no request fails (they read TLS files anew):
+  each is told to end only once its successor serves.
 - All signals are blocked and taken by `sigtimedwait`, so no handler ever runs between two lines.
 """
 
@@ -39,6 +40,7 @@ from s3al.server.worker import HttpSettings, serve_forever
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _STARTED = b"started"
 _MAX_REPORT_BYTES = 4096
+_LOOK_S = 0.05  # how often a replacement is asked whether it serves
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Supervision:
 
 @dataclass(slots=True)
 class _Slot:
-    """The place of one worker: who stands there now, and when the next may."""
+    """The place of one worker: who stands there now, and when the next may. number: no two living workers have the
+    same. old: whom the worker replaces, until that one has ended. report: where the replacement says that it serves."""
 
     number: int
     pid: int | None = None
@@ -68,6 +71,8 @@ class _Slot:
     failures: int = 0
     spawn_at: float = 0
     kill_at: float | None = None
+    old: _Slot | None = None
+    report: int | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ class Supervisor:
     root: RootKeeper | None = None
     _slots: list[_Slot] = field(default_factory=list, init=False)
     _rolling: list[_Slot] = field(default_factory=list, init=False)
+    _spare: int = field(default=0, init=False)
     _stopping: bool = field(default=False, init=False)
     _lifeline: tuple[int, int] = field(default=(-1, -1), init=False)
 
@@ -105,6 +111,7 @@ class Supervisor:
         self._lifeline = os.pipe()
         try:
             self._slots = [_Slot(number) for number in range(1, self.supervision.workers + 1)]
+            self._spare = self.supervision.workers + 1
             self._start_all()
             on_started()
             self._watch()
@@ -127,7 +134,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         next_hour = time.monotonic() + self.supervision.hourly_s
-        while not (self._stopping and all(slot.pid is None for slot in self._slots)):
+        while not (self._stopping and all(slot.pid is None for slot in self._places())):
             self._act_on(self._wait(next_hour))
             self._reap()
             now = time.monotonic()
@@ -144,7 +151,8 @@ class Supervisor:
         """The next signal, or None when something else is due."""
         due = [next_hour]
         due += [slot.spawn_at for slot in self._slots if slot.pid is None and not self._stopping]
-        due += [slot.kill_at for slot in self._slots if slot.kill_at is not None]
+        due += [slot.kill_at for slot in self._places() if slot.kill_at is not None]
+        due += [time.monotonic() + _LOOK_S for slot in self._slots if slot.report is not None]
         due += [self.root.due] if self.root and self.root.due is not None else []
         info = signal.sigtimedwait(_SIGNALS, max(0.0, min(due) - time.monotonic()))
         return info.si_signo if info else None
@@ -158,7 +166,7 @@ class Supervisor:
             self.log.event("stopping", signal=signal.Signals(number).name)
             # New connections are refused as soon as the workers have shut the door too (drain).
             self.listener.close()
-            for slot in self._slots:
+            for slot in self._places():
                 self._end(slot)
         elif number == signal.SIGHUP:
             self._roll()
@@ -169,8 +177,19 @@ class Supervisor:
         self._roll_next()
 
     def _roll_next(self) -> None:
-        if self._rolling and not self._stopping:
-            self._end(self._rolling.pop(0))
+        """Make room for the successor of the next worker, if nobody is being replaced."""
+        if not self._rolling or self._stopping or any(slot.old for slot in self._slots):
+            return
+        slot = self._rolling.pop(0)
+        if slot.pid is None:  # it has died since, and its place is taken by a new one anyway
+            self._roll_next()
+            return
+        slot.old = _Slot(slot.number, slot.pid, slot.born)
+        slot.number, slot.pid, slot.spawn_at = self._spare, None, time.monotonic()
+
+    def _places(self) -> list[_Slot]:
+        """Those of workers, and of workers that are being replaced."""
+        return [*self._slots, *(slot.old for slot in self._slots if slot.old)]
 
     def _end(self, slot: _Slot) -> None:
         if slot.pid is not None:
@@ -183,11 +202,34 @@ class Supervisor:
             os.kill(slot.pid, signal.SIGKILL)
             slot.kill_at = None
         if slot.pid is None and not self._stopping and now >= slot.spawn_at:
-            os.close(self._spawn(slot))
+            self._forget_report(slot)
+            slot.report = self._spawn(slot)
+            if not slot.old:
+                self._forget_report(slot)
+        if slot.old:
+            self._tend_old(slot, slot.old, now)
+
+    def _tend_old(self, slot: _Slot, old: _Slot, now: float) -> None:
+        """Tell the one who is replaced to end once the other serves; and go on with the next once it has ended."""
+        if slot.report is not None and select.select([slot.report], [], [], 0)[0]:
+            started = os.read(slot.report, _MAX_REPORT_BYTES) == _STARTED
+            self._forget_report(slot)
+            if started:  # else it ends by itself, and another is tried
+                self._end(old)
+        if old.pid is None:
+            self._spare, slot.old = old.number, None
+            self._forget_report(slot)
             self._roll_next()
+        else:
+            self._tend(old, now)
+
+    def _forget_report(self, slot: _Slot) -> None:
+        if slot.report is not None:
+            os.close(slot.report)
+            slot.report = None
 
     def _reap(self) -> None:
-        for slot in self._slots:
+        for slot in self._places():
             if slot.pid is None:
                 continue
             pid, status = os.waitpid(slot.pid, os.WNOHANG)
@@ -206,7 +248,7 @@ class Supervisor:
         slot.pid, slot.kill_at, slot.spawn_at = None, None, now + pause
 
     def _kill_all(self) -> None:
-        for slot in self._slots:
+        for slot in self._places():
             if slot.pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(slot.pid, signal.SIGKILL)
@@ -285,7 +327,7 @@ def authority(host: str, port: int) -> str:
 
 
 def _report(descriptor: int, text: bytes) -> None:
-    # Nobody reads it when the worker replaces another.
+    # Nobody reads it when the worker takes the place of one that died.
     with contextlib.suppress(BrokenPipeError):
         os.write(descriptor, text[:_MAX_REPORT_BYTES])
     os.close(descriptor)

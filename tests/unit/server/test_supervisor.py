@@ -176,6 +176,49 @@ def test_sighup_replaces_every_worker_without_failing_a_request(start_stand_in):
     assert server.events("worker_died") == []
 
 
+def _begin_replacement(server) -> int:
+    """SIGHUP to a server whose successors are held. Returns the first of them."""
+    before = set(server.workers())
+    server.process.send_signal(signal.SIGHUP)
+    return eventually("a successor", lambda: set(server.workers()) - before).pop()
+
+
+def test_the_only_worker_serves_until_its_successor_does(start_stand_in, tmp_path):
+    (hold := tmp_path / "hold").touch()
+    server = start_stand_in(1, "--hold", str(hold))
+    (old,) = server.workers()
+    successor = _begin_replacement(server)
+    assert {json.loads(server.get("/process").body)["pid"] for _ in range(20)} == {old}
+    hold.unlink()
+    eventually("the old one has ended", lambda: server.workers() == [successor])
+    assert json.loads(server.get("/process").body)["pid"] == successor
+    assert server.events("worker_died") == []
+
+
+def test_a_successor_that_dies_before_it_serves_is_tried_again_while_the_old_worker_serves(start_stand_in, tmp_path):
+    (hold := tmp_path / "hold").touch()
+    server = start_stand_in(1, "--hold", str(hold))
+    (old,) = server.workers()
+    successor = _begin_replacement(server)
+    os.kill(successor, signal.SIGKILL)
+    eventually("another successor", lambda: len(now := server.workers()) == 2 and successor not in now)
+    assert json.loads(server.get("/process").body)["pid"] == old
+    hold.unlink()
+    eventually("the old one has ended", lambda: len(now := server.workers()) == 1 and old not in now)
+    assert server.get("/show").status == 200
+
+
+def test_stopping_in_the_middle_of_a_replacement_ends_everybody(start_stand_in, tmp_path):
+    (hold := tmp_path / "hold").touch()
+    server = start_stand_in(2, "--hold", str(hold), "--stop-s", "1")
+    _begin_replacement(server)
+    workers = server.workers()
+    assert len(workers) == 3
+    server.process.terminate()
+    assert server.process.wait(timeout=60) == 0
+    assert not any(is_alive(pid) for pid in workers)
+
+
 def test_workers_are_replaced_once_when_the_hourly_look_finds_a_new_certificate(start_stand_in):
     server = start_stand_in(1, "--hourly-s", "0.2")
     server.await_event("replacing_workers")
