@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from s3al import app
+from s3al.kms.rotation import rotate_all_due
 from s3al.service.clock import Clock, wall_ms
 from support.house import House, open_house
 from support.processes import eventually
@@ -139,3 +143,63 @@ def _kept_ms(house: House) -> int:
     clock = Clock(lambda: 0)
     house.workers[0].s3.db.read_now(clock.load)  # type: ignore[attr-defined]
     return clock()
+
+
+def test_expired_material_and_sessions_stay_refused_when_the_clock_is_set_back(house: House, wall: Wall) -> None:
+    kms, iam = house.client("kms"), house.client("iam")
+    key = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["Arn"]
+    _import_until(kms, key, wall_ms() // 1000 + 3600)
+    blob = kms.encrypt(KeyId=key, Plaintext=b"secret")["CiphertextBlob"]
+    session = _session(house, iam)
+    session.list_keys()
+    wall.ahead_ms = 2 * 3600 * 1000
+    for _ in range(2):
+        with refused("KMSInvalidStateException"):
+            kms.decrypt(CiphertextBlob=blob)
+        with refused("ExpiredTokenException"):
+            session.list_keys()
+        wall.ahead_ms = -DAY_MS
+    _import_until(kms, key, None)  # the same material again: the key works on
+    assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"secret"
+
+
+def _import_until(kms: Any, key: str, valid_to_s: int | None) -> None:
+    given = kms.get_parameters_for_import(
+        KeyId=key, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048"
+    )
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    terms: dict[str, Any] = {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+    if valid_to_s is not None:
+        terms = {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": valid_to_s}
+    wrapped = load_der_public_key(given["PublicKey"]).encrypt(b"m" * 32, oaep)  # type: ignore[union-attr, call-arg]
+    kms.import_key_material(KeyId=key, ImportToken=given["ImportToken"], EncryptedKeyMaterial=wrapped, **terms)
+
+
+def _session(house: House, iam: Any) -> Any:
+    """KMS as a user of this account sees it with a session token of a quarter of an hour."""
+    iam.create_user(UserName="ann")
+    iam.attach_user_policy(UserName="ann", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    made = iam.create_access_key(UserName="ann")["AccessKey"]
+    keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+    held = house.client("sts", **keys).get_session_token(DurationSeconds=900)["Credentials"]
+    keys = {"aws_access_key_id": held["AccessKeyId"], "aws_secret_access_key": held["SecretAccessKey"]}
+    return house.client("kms", **keys, aws_session_token=held["SessionToken"])
+
+
+def test_a_key_rotates_once_for_its_period_however_the_clock_moves(house: House, wall: Wall) -> None:
+    kms, gateway = house.client("kms"), house.workers[0].gateway
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.enable_key_rotation(KeyId=key, RotationPeriodInDays=90)
+    blob = kms.encrypt(KeyId=key, Plaintext=b"secret")["CiphertextBlob"]
+    for ahead_days, rotations in ((89, 0), (91, 1), (-91, 1), (0, 1), (92, 1), (200, 2), (-200, 2)):
+        wall.ahead_ms = ahead_days * DAY_MS
+        gateway.db.write_now(  # type: ignore[attr-defined]
+            lambda rows: rotate_all_due(rows, gateway.services["kms"].ports, gateway.now_ms())
+        )
+        assert len(_rotations(kms, key)) == rotations, ahead_days
+        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"secret"
+
+
+def _rotations(kms: Any, key: str) -> list[Any]:
+    found: list[Any] = kms.list_key_rotations(KeyId=key)["Rotations"]
+    return found

@@ -1,4 +1,5 @@
-"""Promise: a storage error at any step of rotating, importing, deleting or granting changes nothing; the key works."""
+"""Promise: a storage error at any step of rotating, importing, deleting, granting, replicating or setting the policy,
+and at the commit itself, changes nothing; the key works."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from s3al.kms.keys import tidy
 from s3al.kms.rotation import rotate_all_due
 from unit.kms.rows import MemoryDatabase
 from unit.kms.test_imports import FIRST, FOREVER, NEW, SECOND, bring, wrapped
-from unit.kms.world import ALICE, DAY, World
+from unit.kms.world import ALICE, DAY, World, policy, statement
 
 T = TypeVar("T")
 
@@ -32,13 +33,22 @@ class FailingRows:
 
 
 class FailingDatabase(MemoryDatabase):
-    """writes_left: how many single writes succeed before one fails; -1 for no end."""
+    """writes_left: how many single writes succeed before one fails; -1 for no end. commits: whether a transaction, all
+    of whose writes have succeeded, does too."""
 
     writes_left = -1
+    commits = True
 
     def write_now(self, write: Callable[[Any], T]) -> T:
         left = [self.writes_left]
-        return super().write_now(lambda rows: write(FailingRows(rows, left)))
+
+        def transaction(rows: Any) -> T:
+            result = write(FailingRows(rows, left))
+            if not self.commits:
+                raise StoreError("the log cannot be synced", retryable=True)
+            return result
+
+        return super().write_now(transaction)
 
 
 def everything(world: World) -> list[Any]:
@@ -92,21 +102,48 @@ def delete_material(world: World, key_id: str) -> Callable[[], Any]:
     return lambda: world.do("DeleteImportedKeyMaterial", KeyId=key_id)
 
 
-OF_OUR_OWN = [rotate, rotate_by_clock, schedule_deletion, delete_another, grant]
+def put_policy(world: World, key_id: str) -> Callable[[], Any]:
+    return lambda: world.do("PutKeyPolicy", KeyId=key_id, Policy=policy(statement(principal={"AWS": ALICE.arn})))
+
+
+def replicate(world: World, key_id: str) -> Callable[[], Any]:
+    return lambda: world.do("ReplicateKey", KeyId=key_id, ReplicaRegion="eu-west-1")
+
+
+def move_primary(world: World, key_id: str) -> Callable[[], Any]:
+    world.do("ReplicateKey", KeyId=key_id, ReplicaRegion="eu-west-1")
+    return lambda: world.do("UpdatePrimaryRegion", KeyId=key_id, PrimaryRegion="eu-west-1")
+
+
+OF_OUR_OWN = [rotate, rotate_by_clock, schedule_deletion, delete_another, grant, put_policy]
 IMPORTED = [import_again, import_new, rotate_to_imported, delete_material, grant]
+EVERYWHERE = [replicate, move_primary, rotate]
 CASES = [({}, change) for change in OF_OUR_OWN] + [({"Origin": "EXTERNAL"}, change) for change in IMPORTED]
+CASES += [({"MultiRegion": True}, change) for change in EVERYWHERE]
 
 
-@pytest.mark.parametrize(("kind", "prepare"), CASES, ids=[f"{c.__name__} {k.get('Origin', '')}" for k, c in CASES])
+@pytest.mark.parametrize(("kind", "prepare"), CASES, ids=[f"{c.__name__} {' '.join(k)}" for k, c in CASES])
 def test_a_storage_error_at_each_step_leaves_the_key_as_it_was_and_usable(kind: dict[str, Any], prepare: Any) -> None:
     database = FailingDatabase()
     world = World(database)
     key_id = world.create_key(**kind)
-    if kind:
+    if "Origin" in kind:
         bring(world, key_id, FIRST)
     blob = world.do("Encrypt", KeyId=key_id, Plaintext=b"x")["CiphertextBlob"]
     change = prepare(world, key_id)
     before, steps = everything(world), 0
+
+    def as_it_was() -> None:
+        assert everything(world) == before
+        assert world.do("Decrypt", CiphertextBlob=blob)["Plaintext"] == b"x"
+        sealed = world.do("Encrypt", KeyId=key_id, Plaintext=b"y")["CiphertextBlob"]
+        assert world.do("Decrypt", worker=world.worker(), CiphertextBlob=sealed)["Plaintext"] == b"y"
+
+    database.commits = False
+    with pytest.raises(StoreError):
+        change()
+    database.commits = True
+    as_it_was()
     while True:
         database.writes_left = steps
         try:
@@ -114,10 +151,7 @@ def test_a_storage_error_at_each_step_leaves_the_key_as_it_was_and_usable(kind: 
             break
         except StoreError:
             database.writes_left = -1
-        assert everything(world) == before
-        assert world.do("Decrypt", CiphertextBlob=blob)["Plaintext"] == b"x"
-        sealed = world.do("Encrypt", KeyId=key_id, Plaintext=b"y")["CiphertextBlob"]
-        assert world.do("Decrypt", worker=world.worker(), CiphertextBlob=sealed)["Plaintext"] == b"y"
+        as_it_was()
         steps += 1
     assert steps >= 2
     assert everything(world) != before
