@@ -57,7 +57,9 @@ class Target:
 
 
 @contextlib.contextmanager
-def s3al(folder: Path, workers: int, extra: Sequence[str] = ()) -> Iterator[Target]:
+def s3al(
+    folder: Path, workers: int, extra: Sequence[str] = (), *, program: Sequence[str] = ("-m", "s3al")
+) -> Iterator[Target]:
     """`s3al serve` with plain HTTP on loopback and a log that goes to a file, as in use."""
     folder.mkdir(parents=True, exist_ok=True)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3AL_"))} | {
@@ -65,7 +67,7 @@ def s3al(folder: Path, workers: int, extra: Sequence[str] = ()) -> Iterator[Targ
         "S3AL_ROOT_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "S3AL_ROOT_SECRET_ACCESS_KEY": SECRET,
     }
-    command = [sys.executable, "-m", "s3al", "serve", "--json", "--data", str(folder / "data"),
+    command = [sys.executable, *program, "serve", "--json", "--data", str(folder / "data"),
                "--listen", "127.0.0.1:0", "--workers", str(workers), *extra]  # fmt: skip
     with (folder / "log.jsonl").open("ab") as log:
         process = subprocess.Popen(

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from s3al.crypto.encoding import canonical, canonical_map
-from s3al.crypto.keys import parse_kms_blob
+from s3al.crypto.keys import KmsBlob, parse_kms_blob
 from s3al.errors import AccessError, IntegrityError, RequestError
 from s3al.kms.access import Context, Question, decide, encryption_context, key_context
 from s3al.kms.envelope import DataKey, checked_context, new_data_key, open_sealed
@@ -81,7 +81,7 @@ class DataKeys:
         with answered_by_s3():
             key = self._usable(rows, call, bucket, kms_key, operation="GenerateDataKey", context=context)
             data_key = new_data_key(rows, self._kms, key, context)
-        self._used(call, key, "GenerateDataKey", data_key.blob, context)
+        self._used(call, key, "GenerateDataKey", key.current_material, context)
         return data_key
 
     def open(
@@ -90,8 +90,9 @@ class DataKeys:
         """The data key that `blob` holds. key_arn: as stored beside it."""
         with answered_by_s3():
             key = self._usable(rows, call, bucket, key_arn, operation="Decrypt", context=context)
-        plaintext = self._open(rows, key, blob, context)
-        self._used(call, key, "Decrypt", blob, context)
+        parsed = parse_kms_blob(blob)
+        plaintext = self._open(rows, key, parsed, context)
+        self._used(call, key, "Decrypt", parsed.material_id, context)
         return plaintext
 
     def authorize_use(
@@ -120,7 +121,7 @@ class DataKeys:
             if found is not None:
                 return found
             data_key = new_data_key(rows, self._kms, key, context)
-        self._used(call, key, "GenerateDataKey", data_key.blob, context)
+        self._used(call, key, "GenerateDataKey", key.current_material, context)
         self._sealing[name] = data_key
         self._opened[self._opened_name(bucket, key, data_key.blob, context)] = data_key.plaintext
         return data_key
@@ -135,8 +136,9 @@ class DataKeys:
         name = self._opened_name(bucket, key, blob, context)
         found = self._opened.get(name)
         if found is None:
-            found = self._opened[name] = self._open(rows, key, blob, context)
-            self._used(call, key, "Decrypt", blob, context)
+            parsed = parse_kms_blob(blob)
+            found = self._opened[name] = self._open(rows, key, parsed, context)
+            self._used(call, key, "Decrypt", parsed.material_id, context)
         return found
 
     # --- what every use goes through
@@ -173,15 +175,16 @@ class DataKeys:
             raise
         return found
 
-    def _open(self, rows: Rows, key: KeyRow, blob: bytes, context: Mapping[str, str]) -> bytes:
+    def _open(self, rows: Rows, key: KeyRow, blob: KmsBlob, context: Mapping[str, str]) -> bytes:
         try:
-            return open_sealed(rows, self._kms, key, parse_kms_blob(blob), context)
+            return open_sealed(rows, self._kms, key, blob, context)
         except RequestError as error:
             raise IntegrityError("a stored KMS ciphertext does not open under the key that its record names") from error
 
-    def _used(self, call: Call, key: KeyRow, operation: str, blob: bytes, context: Mapping[str, str]) -> None:
-        material_id = parse_kms_blob(blob).material_id.hex()
-        use = KeyUse(operation, key.region, key.arn, key.arn, context, material_id=material_id)
+    def _used(
+        self, call: Call, key: KeyRow, operation: str, material_id: bytes | None, context: Mapping[str, str]
+    ) -> None:
+        use = KeyUse(operation, key.region, key.arn, key.arn, context, None, bytes(material_id or b"").hex())
         self._kms.recorder.used(call, use)
         self._kms.count(operation)
         self._kms.usage.remember(key, operation, now_ms=call.now_ms, request_id=call.request_id)

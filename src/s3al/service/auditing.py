@@ -17,7 +17,7 @@ from s3al.errors import RequestError
 from s3al.service.operation import Call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as one is made for each use and a frozen one costs three times as much to make
 class KeyUse:
     """One use of a KMS key for S3. key_name: as it was asked for. key_arn: None if no key was found.
 
@@ -65,7 +65,7 @@ UNRECORDED: Final[KeyRecorder] = _Unrecorded()
 """For offline commands and tests."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # likewise
 class Answered:
     """What the gateway knows of a request that is about to be answered.
 
