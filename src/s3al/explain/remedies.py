@@ -33,23 +33,34 @@ _ABOUT_THE_PRINCIPAL: Final = ("aws:principal", "aws:userid", "aws:username")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One document changed. do: add-statement, narrow-statement or remove-statement. statement: as it is to be;
-    replaces: as it was. document: the whole, ready to be put by `command`."""
+class Edit:
+    """One statement. do: add, narrow or remove. statement: as it is to be; replaces: as it was."""
 
-    place: Place
     do: str
-    document: Mapping[str, Any]
     statement: Mapping[str, Any] | None = None
     replaces: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "kind": self.place.kind.value,
-            "policy": self.place.name,
             "do": self.do,
             "statement": None if self.statement is None else dict(self.statement),
             "replaces": None if self.replaces is None else dict(self.replaces),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One document changed. document: the whole, ready to be put by the command of its place."""
+
+    place: Place
+    document: Mapping[str, Any]
+    edits: tuple[Edit, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.place.kind.value,
+            "policy": self.place.name,
+            "edits": [edit.to_json() for edit in self.edits],
             "document": dict(self.document),
             "command": self.place.command,
         }
@@ -76,9 +87,7 @@ def _elsewhere(change: Change) -> dict[str, Any]:
     return {
         "kind": change.place.kind.value,
         "policy": None,
-        "do": "ask-owner",
-        "statement": None,
-        "replaces": None,
+        "edits": [],
         "document": None,
         "command": f"ask {whose}",
     }
@@ -101,14 +110,19 @@ class _Drafts:
 
     def document(self, place: Place) -> dict[str, Any]:
         change = self.changes.get((place.kind, place.name))
-        return place.document() if change is None else {**change.document, "Statement": [*change.document["Statement"]]}
+        if change is None:
+            return place.document()
+        return {**change.document, "Statement": [*change.document["Statement"]]}
 
     def place(self, kind: str, name: str) -> Place | None:
         return next((place for place in self.places if (place.kind.value, place.name) == (kind, name)), None)
 
     def keep(self, change: Change, policy: Policy) -> None:
+        """One edit more of its document."""
         name = (change.place.kind, change.place.name)
-        self.changes[name], self.policies[name] = change, policy
+        before = self.changes[name].edits if name in self.changes else ()
+        self.changes[name] = replace(change, edits=(*before, *change.edits))
+        self.policies[name] = policy
 
 
 def smallest_change(rows: Rows, ports: Explaining, question: Question) -> Remedy:
@@ -173,7 +187,7 @@ def _lift(drafts: _Drafts, finding: Finding) -> str:
         policy = place.parsed(document)
     except RequestError as refused:
         return f"The changed {place.kind.value.replace('-', ' ')} would be refused: {refused}"
-    drafts.keep(Change(place, "remove-statement" if new is None else "narrow-statement", document, new, old), policy)
+    drafts.keep(Change(place, document, (Edit("remove" if new is None else "narrow", new, old),)), policy)
     return ""
 
 
@@ -214,7 +228,7 @@ def _additions(drafts: _Drafts) -> list[tuple[Change, Policy]]:
             continue
         if place.kind is PolicyKind.BUCKET and is_public(policy) and _blocks_public(drafts, place):
             continue
-        found.append((Change(place, "add-statement", document, statement), policy))
+        found.append((Change(place, document, (Edit("add", statement),)), policy))
     return found
 
 

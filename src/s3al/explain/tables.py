@@ -217,21 +217,20 @@ def _remedy(remedy: Document | None) -> Iterator[str]:
 
 
 _DO: Final[Mapping[str, str]] = {
-    "add-statement": "add to",
-    "narrow-statement": "narrow in",
-    "remove-statement": "remove from",
-    "ask-owner": "to be changed by its owner:",
+    "add": "add this statement",
+    "narrow": "in place of this statement",
+    "remove": "remove this statement",
 }
 
 
 def _change(at: int, change: Document) -> Iterator[str]:
     policy = "" if change["policy"] in (None, change["kind"]) else f" {shown(change['policy'])}"
-    yield f"{at}. {_DO[change['do']]} {_KINDS[change['kind']]}{policy}"
-    if change["replaces"] is not None:
-        yield f"   this statement: {json.dumps(change['replaces'])}"
-    if change["statement"] is not None:
-        words = "which becomes" if change["replaces"] is not None else "this statement"
-        yield f"   {words}: {json.dumps(change['statement'])}"
+    yield f"{at}. {_KINDS[change['kind']]}{policy}"
+    for edit in change["edits"]:
+        before = edit["statement"] if edit["replaces"] is None else edit["replaces"]
+        yield f"   {_DO[edit['do']]}: {json.dumps(before)}"
+        if edit["do"] == "narrow":
+            yield f"   this one: {json.dumps(edit['statement'])}"
     yield f"   {shown(change['command'])}"
     if change["document"] is not None:
         yield "   (policy.json is the member document of --json)"

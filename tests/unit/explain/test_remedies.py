@@ -68,8 +68,9 @@ def test_nothing_allows_a_statement_of_his_own_is_added(world: World) -> None:
     bucket, person = stored(here), here.user(f"u-{secrets.token_hex(4)}")
     answer = world.can(person.arn, "s3:GetObject", arn(bucket, "k"))
     [change] = answer["remedy"]["changes"]
-    assert (change["kind"], change["do"]) == ("identity-policy", "add-statement")
-    assert change["statement"] == {
+    [edit] = change["edits"]
+    assert (change["kind"], edit["do"]) == ("identity-policy", "add")
+    assert edit["statement"] == {
         "Sid": "AllowGetObject", "Effect": "Allow", "Action": "s3:GetObject", "Resource": arn(bucket, "k")
     }  # fmt: skip
     assert not got(here, person, bucket)
@@ -86,8 +87,9 @@ def test_a_deny_is_narrowed_and_what_else_the_policy_says_stays(world: World) ->
     here.bucket_policy(bucket, deny("s3:GetObject", arn(bucket, "*"), Sid="Shut", Principal="*"), kept)
     answer = world.can(person.arn, "s3:GetObject", arn(bucket, "k"))
     [change] = answer["remedy"]["changes"]
-    assert (change["kind"], change["do"]) == ("bucket-policy", "narrow-statement")
-    assert change["replaces"]["Sid"] == change["statement"]["Sid"] == "Shut"
+    [edit] = change["edits"]
+    assert (change["kind"], edit["do"]) == ("bucket-policy", "narrow")
+    assert edit["replaces"]["Sid"] == edit["statement"]["Sid"] == "Shut"
     assert change["document"]["Statement"][1] == kept
     heal(world, answer)
     assert got(here, person, bucket) and not got(here, other, bucket)
@@ -105,6 +107,10 @@ def test_denies_in_two_policies_and_a_missing_allow_are_all_mended(world: World)
         deny("s3:*", arn(bucket, "*"), Sid="Two", Principal={"AWS": person.arn}),
     )
     answer = world.can(person.arn, "s3:GetObject", arn(bucket, "k"))
+    edits = [(change["kind"], [edit["do"] for edit in change["edits"]]) for change in answer["remedy"]["changes"]]
+    assert edits == [
+        ("bucket-policy", ["narrow", "narrow"]), ("identity-policy", ["narrow"]), ("identity-policy", ["add"])
+    ]  # fmt: skip
     heal(world, answer)
     assert got(here, person, bucket)
 

@@ -143,7 +143,7 @@ def test_decisions_and_refusals_read_as_sentences_and_are_what_their_schemas_say
         require_valid("why", document)
     text = "\n".join(why_lines(told["owner"]))
     assert f"{person.arn} was refused s3 GetObject at 2" in text and "statement 1 of bucket-policy" in text
-    assert "1. narrow in the bucket policy" in text and f"put-bucket-policy --bucket {bucket}" in text
+    assert "1. the bucket policy" in text and f"put-bucket-policy --bucket {bucket}" in text
     assert "Shut" not in "\n".join(why_lines(told["himself"]))
     asked = [
         world.can(person.arn, "s3:PutObject", arn(bucket, "k")),
@@ -157,4 +157,4 @@ def test_decisions_and_refusals_read_as_sentences_and_are_what_their_schemas_say
         require_valid("can", document)
         assert can_lines(document)
     assert can_lines(asked[0])[0] == f"{person.arn} may s3:PutObject on {arn(bucket, 'k')}"
-    assert "to be changed by its owner" in "\n".join(can_lines(asked[3]))
+    assert "ask the account that owns the resource" in "\n".join(can_lines(asked[3]))
