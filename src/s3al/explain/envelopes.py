@@ -89,8 +89,8 @@ class KeyUse:
 
 def open_version(visible: Visible, found: Located) -> Opened:
     rows, row, record = visible.rows, found.row, found.record
-    streams = [record.stream] if record.stream else open_manifest(rows, visible.ports.s3, row, record)
-    first = catalog.find_stream(rows, row.object_id, streams[0].stream_id) if streams else None
+    streams = streams_of(visible, found)
+    first = catalog.find_stream(rows, row.object_id, streams[0].stream_id)
     client = recognise(record.metadata, has_instruction_file=_has_instruction_file(visible, found))
     opened = Opened(visible, found, streams, first, client, *_kms_keys(visible, record.envelope, client))
     document = hierarchy.document_of(visible.ports.store.read_document())
@@ -98,6 +98,13 @@ def open_version(visible: Visible, found: Located) -> Opened:
         opened.seals = hierarchy.seals_of(document, visible.ports.store.seal_place())
     opened.keys = _Chain(opened, document).nodes()
     return opened
+
+
+def streams_of(visible: Visible, found: Located) -> Sequence[Stream]:
+    """In order; at least one, since even an object of nothing has a stream."""
+    if found.record.stream:
+        return [found.record.stream]
+    return open_manifest(visible.rows, visible.ports.s3, found.row, found.record)
 
 
 def _has_instruction_file(visible: Visible, found: Located) -> bool:
@@ -308,7 +315,7 @@ def _streams(opened: Opened, header: bytes | None) -> Params:
         "in_rows": total - in_blobs,
         "in_blobs": in_blobs,
         "layers": layers,
-        "segment_bytes": opened.streams[0].segment_bytes if opened.streams else None,
+        "segment_bytes": opened.streams[0].segment_bytes,
         "segments": sum(_segments(stream, layers) for stream in opened.streams),
         "plaintext_bytes": sum(stream.size_bytes for stream in opened.streams),
         "sealed_bytes": sum(_sealed(stream, layers) for stream in opened.streams),

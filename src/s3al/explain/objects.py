@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from s3al.errors import RequestError
 from s3al.explain import readers
 from s3al.explain.cautions import caution
-from s3al.explain.envelopes import Opened, describe, open_version
+from s3al.explain.envelopes import Opened, describe, open_version, streams_of
 from s3al.explain.keys import rotates_never, state_cautions
 from s3al.explain.thieves import ObjectNeeds, needs_of, outcomes
 from s3al.explain.visible import Visible, absent
@@ -22,6 +22,7 @@ from s3al.s3.objects import Located, find_row, located
 from s3al.s3.own import shows_md5
 from s3al.service.operation import Params
 from s3al.service.own import text
+from s3al.store import catalog
 from s3al.store.catalog import StreamRow
 
 
@@ -52,7 +53,8 @@ def find(visible: Visible) -> Located:
 
 
 def first_stream(visible: Visible) -> StreamRow | None:
-    return open_version(visible, find(visible)).first
+    found = find(visible)
+    return catalog.find_stream(visible.rows, found.row.object_id, streams_of(visible, found)[0].stream_id)
 
 
 def explain_object(visible: Visible, header: Header | None) -> Params:

@@ -113,7 +113,7 @@ def _shells(document: Document) -> list[tuple[str, str, str, str]]:
     where = files[0] if files else "a row of the encrypted database"
     more = f" and {document['streams']['count'] - 1} more" if document["streams"]["count"] > 1 else ""
     shells = [("bytes", "on the disk", f"{where}{more}", "")]
-    segment = size(document["streams"]["segment_bytes"] or 0)
+    segment = size(document["streams"]["segment_bytes"])
     server = [layer for layer in document["encrypted_by"] if layer["who"] == "server"]
     for layer in reversed(server):
         outer = layer["layer"] == 2

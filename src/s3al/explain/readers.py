@@ -32,7 +32,7 @@ from s3al.service.request_context import global_context
 from s3al.store import accounts, identities
 from s3al.store.keystore import KeyRow
 
-MOST_PEOPLE: Final = 25  # users, and as many roles
+MOST_PEOPLE: Final = 10  # users, and as many roles: four decisions each, within 20 ms
 _USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 _ADMINISTER: Final = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
 

@@ -199,7 +199,7 @@ def _layers(document: Document) -> list[str]:
     found = [_fact("the bytes", f"{streams['plaintext_bytes']:,} {what}, as they came")]
     found += [_fact(f"sealed by the {one['who']}", shown(one["algorithm"])) for one in document["encrypted_by"]]
     many = f"{counted(streams['count'], 'stream')}, {counted(streams['segments'], 'segment')}"
-    sealed = f"{many} of up to {size(streams['segment_bytes'] or 0)}"
+    sealed = f"{many} of up to {size(streams['segment_bytes'])}"
     found.append(_fact("", f"{sealed}, {streams['sealed_bytes']:,} bytes on the disk"))
     if streams["salt"]:
         found.append(_fact("", f"salt {short(streams['salt'])}, new with each attempt to store them"))
@@ -242,6 +242,9 @@ def _thieves(thieves: Iterable[Document]) -> list[str]:
     return found
 
 
+_MORE_PEOPLE: Final = "and there are more people, who were not asked about: s3al can asks about one"
+
+
 def _readers(readers: Document | None) -> list[str]:
     if readers is None:
         return []
@@ -253,7 +256,7 @@ def _readers(readers: Document | None) -> list[str]:
     for one in readers["may_not"]:
         why = "; ".join(f"{refused['action']} {shown(refused['reason'])}" for refused in one["refused"])
         found.append(f"  {shown(one['principal'])}: {why}")
-    return found if readers["complete"] else [*found, "  and more people, who were not asked about"]
+    return found if readers["complete"] else [*found, f"  {_MORE_PEOPLE}"]
 
 
 def _by(verdicts: Iterable[Document]) -> str:
@@ -344,7 +347,7 @@ def _people(people: Document | None) -> list[str]:
         found += [] if people[member] else ["  nobody of this account"]
     if people["both"]:
         found += ["", f"Both at once: {', '.join(shown(who) for who in people['both'])}"]
-    return found if people["complete"] else [*found, "  and more people, who were not asked about"]
+    return found if people["complete"] else [*found, f"  {_MORE_PEOPLE}"]
 
 
 # --- a topic
