@@ -320,7 +320,7 @@ def _material(canvas: Canvas, document: Document, one: Document, place: tuple[fl
     canvas.text(_MARGIN, y + 28, short(one["material_id"]), size=9, hue="muted")
     canvas.box(until, y + 7, right - until, 16, hue="faded" if gone else "data", radius=3, dashed=state != "encrypts")
     canvas.box(x, y, until - x, 30, hue="faded" if gone or state == "waits" else "kms", radius=5)
-    label = "encrypted and decrypts" if state == "decrypts" else MATERIAL_STATES[state].partition(",")[0]
+    label = "encrypted" if state == "decrypts" else MATERIAL_STATES[state].partition(",")[0]
     if until - x > 60:
         canvas.text(
             x + 10,
@@ -331,7 +331,7 @@ def _material(canvas: Canvas, document: Document, one: Document, place: tuple[fl
             bold=state == "encrypts",
             most=until - x - 16,
         )
-    canvas.text(until + 8, y + 19, "encrypts on" if state == "encrypts" else "decrypts", size=9,
+    canvas.text(until + 8, y + 19, "encrypts and decrypts" if state == "encrypts" else "decrypts", size=9,
                 hue="faded" if gone else "data", most=right - until - 10)  # fmt: skip
     count = one["objects"]
     canvas.text(right + 8, y + 19, counted(count, "object version"), size=11, bold=count > 0)

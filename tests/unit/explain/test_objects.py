@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import statistics
+import time
 
 import pytest
 
 from s3al.client import AesKeyring, KmsKeyring, S3EncryptionClient, S3EncryptionClientConfig
+from s3al.explain import objects, readers
 from s3al.explain.pictures import picture
 from s3al.explain.words import lines
 from support.modes import MODES
@@ -111,6 +114,31 @@ def test_an_instruction_file_beside_the_object_is_seen(desk):
     assert desk.explain("v1")["client_side"]["key_place"] == "instruction file"
 
 
+def test_explaining_takes_the_server_less_than_20_ms(world, monkeypatch):
+    """Of its processor: with as many people as are asked about at once, and two layers."""
+    desk, spent = Desk(world.house), []
+    desk.put("wide", "dsse-kms")
+    for _ in range(readers.MOST_PEOPLE):
+        desk.user({"Effect": "Allow", "Action": ["s3:*", "kms:*"], "Resource": "*"})
+
+    def timed(work):
+        def run(*given):
+            begun = time.thread_time()
+            done = work(*given)
+            spent.append(time.thread_time() - begun)
+            return done
+
+        return run
+
+    monkeypatch.setattr(objects, "first_stream", timed(objects.first_stream))
+    monkeypatch.setattr(objects, "explain_object", timed(objects.explain_object))
+    for _ in range(15):
+        desk.explain("wide")
+    each = [sum(pair) for pair in zip(spent[::2], spent[1::2], strict=True)]
+    assert len(each) == 15
+    assert statistics.median(each) < 0.020
+
+
 # --- one thing changes, and the document, the text and the picture change with it
 
 
@@ -137,11 +165,11 @@ def test_a_statement_of_the_key_policy(world):
              "Action": "kms:Decrypt", "Resource": "*"}  # fmt: skip
     before, after = changed(desk, "object", lambda: desk.key_policy(share))
 
-    def readers(document):
+    def who(document):
         return {one["principal"]: one["by"] for one in document["readers"]["may_read"]}
 
-    assert arn not in readers(before)
-    assert {"action": "kms:Decrypt", "by": "by key-policy ShareWithTheAdministrator"} in readers(after)[arn]
+    assert arn not in who(before)
+    assert {"action": "kms:Decrypt", "by": "by key-policy ShareWithTheAdministrator"} in who(after)[arn]
     [administrator] = [one for one in after["thieves"] if one["thief"] == "S3 administrator"]
     assert f"{arn} may decrypt, by key-policy ShareWithTheAdministrator" in administrator["because"]
 
@@ -280,9 +308,9 @@ def test_another_account_explains_its_own_objects_without_the_stores_seals(world
     assert not {"one-seal", "seal-beside-data"} & cautions(document)
     [disk] = [one for one in document["thieves"] if one["thief"] == "disk"]
     assert "may not be told" in disk["unless"]
-    readers = {one["principal"] for one in document["readers"]["may_read"]}
-    assert world.there.root in readers
-    assert all(f"::{world.there.account_id}:" in reader for reader in readers)
+    told = {one["principal"] for one in document["readers"]["may_read"]}
+    assert world.there.root in told
+    assert all(f"::{world.there.account_id}:" in name for name in told)
     theirs = [ask(desk.house, "ExplainObject", world.there.root_keys, bucket=name, key="x").status
               for name in (desk.bucket, "no-such-bucket-at-all")]  # fmt: skip
     assert theirs == [403, 403]
