@@ -33,6 +33,7 @@ def test_workers_end_when_the_main_process_is_killed(start_stand_in):
 def test_workers_end_when_the_main_process_dies_by_any_signal(start_stand_in, number):
     server = start_stand_in(1)
     workers = server.workers()
+    assert len(workers) == 1
     server.process.send_signal(number)
     server.process.wait()
     eventually("workers end", lambda: not any(is_alive(pid) for pid in workers))

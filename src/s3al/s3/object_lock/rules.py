@@ -114,11 +114,12 @@ def check_default(document: Mapping[str, Any]) -> None:
     days, years = document.get("Days"), document.get("Years")
     if document.get("Mode") not in MODES or (days is None) == (years is None):
         raise RequestError("MalformedXML")
-    period, most = (int(days or 0), _MAX_DAYS) if years is None else (int(years), _MAX_YEARS)
+    name, period, most = ("Days", int(days or 0), _MAX_DAYS) if years is None else ("Years", int(years), _MAX_YEARS)
     if period <= 0:
-        raise RequestError("InvalidArgument", "Default retention period must be a positive integer value.")
+        message = "Default retention period must be a positive integer value."
+        raise RequestError("InvalidArgument", message, ArgumentName=name)
     if period > most:
-        raise RequestError("InvalidArgument", "Default retention period too large.")
+        raise RequestError("InvalidArgument", "Default retention period too large.", ArgumentName=name)
 
 
 def with_default(lock: Lock | None, configuration: Mapping[str, Any] | None, now_ms: int) -> Lock | None:
