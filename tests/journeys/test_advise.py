@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from s3al.client import AesKeyring, S3EncryptionClient, S3EncryptionClientConfig
+from support.schemas import require_valid
 from support.server_process import ServerProcess
 from support.settings import allow_sse_c, new_bucket, new_key, put_policy
 
@@ -23,7 +24,9 @@ class Advisor:
         command = [sys.executable, "-m", "s3al", "advise", "--json", *words]
         done = subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode in (0, 1), done.stderr
-        return done.returncode, json.loads(done.stdout or "{}")
+        answer = json.loads(done.stdout)
+        require_valid("advise", answer)
+        return done.returncode, answer
 
 
 @pytest.fixture

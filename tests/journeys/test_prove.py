@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from s3al.app import open_database, open_keys
 from s3al.config import ServeConfig, config_home
 from s3al.store.database import Rows
 from s3al.store.layout import open_folder
+from support.schemas import require_valid
 from support.server_process import ServerProcess
 from support.settings import allow_sse_c, new_bucket, new_key
 
@@ -26,7 +28,10 @@ def prove(server: ServerProcess, *flags: str, config_home: Path | None = None) -
     command = [sys.executable, "-m", "s3al", "prove", str(server.data), "--json", *flags]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode in (0, 1), done.stderr
-    return done.returncode, json.loads(done.stdout)
+    document = json.loads(done.stdout)
+    require_valid("prove", document)
+    assert sum(document["covered_bytes"].values()) == document["file_bytes"]
+    return done.returncode, document
 
 
 def fill(server: ServerProcess) -> str:
@@ -79,6 +84,12 @@ def test_a_store_of_every_mode_is_sound_running_and_stopped(start_server):
     assert (proof["versions"], proof["uploads"]) == (16, 1)
     assert proof["authenticated_bytes"] > 4 * 2 * MIB + 5 * MIB
     assert 2 * MIB < proof["closed_bytes"] < 3 * MIB  # SSE-C
+    assert 2 * MIB < proof["covered_bytes"]["closed"] < 3 * MIB
+    assert proof["covered_bytes"]["authenticated"] > 3 * 2 * MIB + 5 * MIB
+    assert (proof["covered_bytes"]["looked_at"], proof["covered_bytes"]["unexplained"]) == (0, 0)
+    assert proof["materials"] >= 2  # of the KMS key, and of the service key
+    assert proof["trail_records"] > 20
+    assert running["public_key"] == proof["public_key"]
 
 
 def test_each_harm_is_named_by_its_path(stopped):
@@ -142,6 +153,93 @@ def test_without_the_root_key_plaintext_still_shows(stopped, tmp_path):
     code, proof = prove(stopped, config_home=tmp_path / "none")
     assert code == 1
     assert found(proof) == {("not-ciphertext", str(victim.relative_to(stopped.data)))}
+
+
+def test_what_is_planted_beside_the_records_of_the_trail_is_named(stopped):
+    chain = next((stopped.data / "trail").glob("*.*"))
+    with chain.open("ab") as file:
+        file.write(b"plaintext " * 1000)
+    (stopped.data / "trail" / "notes").write_text("plaintext " * 1000)
+    code, proof = prove(stopped)
+    assert code == 1
+    where = {what: place for what, place in found(proof) if what != "trail-altered"}
+    assert where == {"unexplained": "trail/notes", "not-ciphertext": f"trail/{chain.name}"}
+
+
+def test_an_altered_record_of_the_trail_and_an_altered_material_are_named(stopped):
+    chain = next((stopped.data / "trail").glob("*.*"))
+    raw = bytearray(chain.read_bytes())
+    raw[400] ^= 1
+    chain.write_bytes(raw)
+    settings = ServeConfig(data=stopped.data, config_home=config_home({"XDG_CONFIG_HOME": str(stopped.config_home)}))
+    folder = open_folder(stopped.data)
+    database = open_database(folder, open_keys(folder, settings).catalog_key)
+    try:
+        database.write_now(_alter_a_material)
+    finally:
+        database.close()
+    code, proof = prove(stopped)
+    assert code == 1
+    assert {what for what, _ in found(proof)} >= {"trail-altered", "material-altered"}
+
+
+def _alter_a_material(rows: Rows) -> None:
+    """Of a key of the KMS; the service key's own would leave nothing to open."""
+    key_id, material_id, wrapped = rows.all(
+        "SELECT m.key_id, m.material_id, m.wrapped FROM kms_materials m JOIN kms_keys k ON k.key_id = m.key_id"
+        " WHERE k.manager = 'CUSTOMER'"
+    )[0]
+    altered = wrapped[:-1] + bytes([wrapped[-1] ^ 1])
+    changed = rows.run(
+        "UPDATE kms_materials SET wrapped = ? WHERE key_id = ? AND material_id = ?", (altered, key_id, material_id)
+    )
+    assert changed == 1
+
+
+def test_the_report_is_signed_and_one_that_was_changed_is_not_believed(stopped, tmp_path):
+    kept = tmp_path / "report.json"
+    code, proof = prove(stopped, "--report", str(kept))
+    assert code == 0
+    assert json.loads(kept.read_text()) == proof
+    told = verify_report(kept, "--signer", proof["public_key"])
+    assert told.returncode == 0
+    assert json.loads(told.stdout)["store_id"] == proof["store_id"]
+    assert verify_report(kept, "--signer", "00" * 32).returncode == 1
+    kept.write_text(json.dumps(proof | {"closed_bytes": 0}))
+    changed = verify_report(kept)
+    assert changed.returncode == 1
+    assert "not what was signed" in changed.stderr
+    kept.write_text(json.dumps(proof | {"signature": None}))
+    assert verify_report(kept).returncode == 2
+    kept.write_text("{}")
+    assert verify_report(kept).returncode == 2
+
+
+def verify_report(path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "s3al", "prove", "--json", "--verify-report", str(path), *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_strings_finds_nothing_of_what_was_stored(start_server):
+    """What the tool of that name does: runs of at least four printable characters, in every file."""
+    server = start_server("--workers", "1")
+    s3, bucket = server.client(), new_bucket(server)
+    words = [f"needle-{os.urandom(6).hex()}" for _ in range(4)]
+    s3.put_object(Bucket=bucket, Key=words[0], Body=f"{words[1]} ".encode() * 10_000, Metadata={"m": words[2]})
+    s3.put_object(Bucket=bucket, Key="small", Body=words[3].encode(), Tagging=f"t={words[2]}")
+    server.client("kms").create_key(Description=words[3])
+    server.stop()
+    runs = {
+        run.decode()
+        for path in server.data.rglob("*")
+        if path.is_file() and path.suffix != ".json"
+        for run in re.findall(rb"[ -~]{4,}", path.read_bytes())
+    }
+    assert len(runs) > 100, "ciphertext has runs by chance; without any, nothing was read"
+    for word in (*words, bucket, "needle", "AES256", "aws:kms", "PutObject", server.access_key_id):
+        assert not [run for run in runs if word in run], word
+    longest = max(runs, key=len)
+    assert len(longest) < 40, longest  # by chance: a run of 20 in 16 MB
 
 
 def test_what_cannot_run_says_so(tmp_path):

@@ -265,6 +265,20 @@ class OpenedStream:
     def read(self, offset: int, length: int) -> bytes:
         return b"".join(self.pieces(offset, length))
 
+    @property
+    def segments(self) -> int:
+        return self._opener.segments
+
+    def check(self, wanted: range, into: bytearray) -> None:
+        """Authenticate segments and keep nothing. into: room for one. Raises IntegrityError. Threads may do so side by
+        side where the source is a blob."""
+        start, _ = segment_span(wanted[0], self._sealed_total, self._segment_bytes)
+        last_start, last_length = segment_span(wanted[-1], self._sealed_total, self._segment_bytes)
+        sealed = memoryview(self._source.read(start, last_start + last_length - start))
+        for index in wanted:
+            at, length = segment_span(index, self._sealed_total, self._segment_bytes)
+            self._opener.open_into(index, sealed[at - start : at - start + length], into)
+
     def _open(self, wanted: range) -> list[bytes]:
         kept_index, kept = self._kept
         first = [kept] if wanted.start == kept_index else []
@@ -332,7 +346,7 @@ class ObjectReader:
         """Raises IntegrityError unless every blob that will be read exists with exactly the length its record
         implies."""
         for span in spans:
-            self._open(span.at).close()
+            self.opened(span.at).close()
 
     def small(self, span: Span) -> bytes | None:
         """All of a stream that lies in a row, under one key, in one segment; None for anything else."""
@@ -349,7 +363,7 @@ class ObjectReader:
     def groups(self, spans: Sequence[Span]) -> Generator[list[bytes], None, None]:
         """Plaintext in groups of at most UNIT_BYTES, one piece a segment."""
         for span in spans:
-            opened = self._open(span.at)
+            opened = self.opened(span.at)
             try:
                 offset, end = span.offset, span.offset + span.length
                 if not span.length:
@@ -362,14 +376,15 @@ class ObjectReader:
             finally:
                 opened.close()
 
-    def _open(self, at: StreamAt) -> _Opened:
+    def opened(self, at: StreamAt) -> Opened:
+        """A stream with its length checked and its header read; to be closed."""
         if at.sealed_body is not None:
             return self._layers(_BytesSource(at.sealed_body), at.stream)
         if at.blob_name is None:
             raise IntegrityError("a stream is named by a record but stored nowhere")
         return self._layers(self._s3.blobs.open(at.blob_name), at.stream)
 
-    def _layers(self, source: _Closable, stream: Stream) -> _Opened:
+    def _layers(self, source: _Closable, stream: Stream) -> Opened:
         """Outermost layer first: each opened layer is the source of the one inside it."""
         try:
             layers = list(zip(self._keys.layers, _layer_numbers(len(self._keys.layers)), strict=True))
@@ -392,7 +407,7 @@ class ObjectReader:
             source.close()
             raise
         assert isinstance(opened, OpenedStream)
-        return _Opened(opened, source)
+        return Opened(opened, source)
 
 
 class _Closable(Source, Protocol):
@@ -400,7 +415,7 @@ class _Closable(Source, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
     stream: OpenedStream
     source: _Closable
 

@@ -8,6 +8,7 @@ from s3al.advice.choice import advise
 from s3al.advice.options import CLIENT_S3_MANAGED, OPTIONS
 from s3al.advice.requirements import EXISTS, REQUIREMENTS
 from s3al.errors import ConfigError
+from support.schemas import require_valid
 
 ALL = {"sse-s3", "sse-kms", "dsse-kms", "sse-c", "client-kms", "client-own-key"}
 CLIENT = {"client-kms", "client-own-key"}
@@ -98,6 +99,11 @@ def test_the_document_has_the_stable_shape():
     document = advise(["encrypt-before-upload"]).document()
     assert set(document) == {"chosen", "rejected"}
     assert all(set(each) == {"id", "requirement", "reason"} for each in document["rejected"])
+
+
+@pytest.mark.parametrize("required", [[], *([each] for each in REQUIREMENTS)], ids=lambda each: " ".join(each) or "none")
+def test_every_answer_is_what_its_schema_says(required):
+    require_valid("advise", advise(required).document())
 
 
 def test_an_unknown_requirement_is_refused_with_those_that_are_known():
