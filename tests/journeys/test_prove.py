@@ -88,7 +88,7 @@ def test_a_store_of_every_mode_is_sound_running_and_stopped(start_server):
     assert proof["covered_bytes"]["authenticated"] > 3 * 2 * MIB + 5 * MIB
     assert (proof["covered_bytes"]["looked_at"], proof["covered_bytes"]["unexplained"]) == (0, 0)
     assert proof["materials"] >= 2  # of the KMS key, and of the service key
-    assert proof["trail_records"] > 20
+    assert proof["trail_records"] > 5
     assert running["public_key"] == proof["public_key"]
 
 

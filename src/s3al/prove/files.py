@@ -23,6 +23,8 @@ _SAMPLED_WINDOWS: Final = 8
 _CATALOG: Final = frozenset({"catalog.db", "catalog.db-wal"})
 _PUBLIC: Final = frozenset({"catalog.db-shm", "store.json"})
 _CHECKPOINTS: Final = "checkpoints"
+_NONCE_BYTES: Final = 12
+_CHECKPOINTER: Final = Path("trail/.checkpointer")  # a lock
 _CHAIN_FILE: Final = re.compile(r"[0-9a-f]{16}\.[0-9]{6,}")
 
 
@@ -56,6 +58,8 @@ def _way(where: Path, ways: Mapping[str, str] | None) -> str:
     if len(parts) == 1 and where.name in _CATALOG:
         return known
     if (len(parts) == 1 and where.name in _PUBLIC) or (parts[:2] == ("blobs", ".locks") and len(parts) == 3):
+        return PUBLIC
+    if where == _CHECKPOINTER:
         return PUBLIC
     if parts[0] == "trail" and len(parts) == 2:
         is_trail = where.name == _CHECKPOINTS or _CHAIN_FILE.fullmatch(where.name)
@@ -103,12 +107,12 @@ def _in_windows(data: bytes) -> Iterator[bytes]:
 
 
 def _trail_windows(raw: bytes, where: Path) -> Iterator[bytes]:
-    """A chain's records without the numbers between them; a file that is none as it is."""
+    """A chain's records without the numbers between them, which their nonces are too; a file that is none as it is."""
     if where.name == _CHECKPOINTS or not raw.startswith(MAGIC):
         yield from _in_windows(raw)
         return
     found = list(frames(raw, HEAD_BYTES))
-    yield from _in_windows(b"".join(frame.sealed for frame in found))
+    yield from _in_windows(b"".join(frame.sealed[_NONCE_BYTES:] for frame in found))
     yield from _in_windows(raw[found[-1].end if found else HEAD_BYTES :])  # what is no record
 
 

@@ -101,9 +101,9 @@ def test_the_document_has_the_stable_shape():
     assert all(set(each) == {"id", "requirement", "reason"} for each in document["rejected"])
 
 
-@pytest.mark.parametrize("required", [[], *([each] for each in REQUIREMENTS)], ids=lambda each: " ".join(each) or "none")
-def test_every_answer_is_what_its_schema_says(required):
-    require_valid("advise", advise(required).document())
+def test_every_answer_is_what_its_schema_says():
+    for required in ([], *([each] for each in REQUIREMENTS), ["audit", "no-kms"]):
+        require_valid("advise", advise(required).document())
 
 
 def test_an_unknown_requirement_is_refused_with_those_that_are_known():
