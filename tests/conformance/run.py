@@ -126,7 +126,7 @@ def write_configuration(server: ServerProcess, path: Path, lot: str) -> Path:
             "secret_key": str(made["secret_access_key"]),
         }
     configuration["s3 main"]["api_name"] = ""
-    configuration["s3 main"]["lc_debug_interval"] = "1"
+    configuration["s3 main"]["lc_debug_interval"] = "2"
     configuration["s3 tenant"]["tenant"] = ""
     if lot == "identities":
         configuration["s3 alt"] = user_of(server, configuration["iam"])

@@ -54,7 +54,7 @@ class Tending:
         rest: Callable[[], object] | None = None,
     ) -> None:
         """jobs: run now and then, each in a write transaction of its own, with the time (UTC ms). steps: run in a
-        thread now and then, again and again while they return True. rest: run in a thread now and then, when no
+        thread every round, again and again while they return True. rest: run in a thread now and then, when no
         request is being answered."""
         self._database, self._blobs, self._in_flight = database, blobs, in_flight
         self._clock, self._log, self._executor, self._jobs = clock, log, executor, jobs
@@ -95,14 +95,14 @@ class Tending:
                     await self._keep_clock()
                     for job in self._jobs:
                         await self._database.write(lambda rows, job=job: job(rows, self._clock()))  # type: ignore[misc]
-                    for step in self._steps:
-                        while await self._in_thread(step):
-                            await self.unlink_buried()
-                            await asyncio.sleep(_PAUSE_S)
                     if self._rest and self._in_flight.oldest() is None:
                         await self._in_thread(self._rest)
                 elif self._clock() - self._kept_ms > _JUMP_MS:
                     await self._keep_clock()
+                for step in self._steps:
+                    while await self._in_thread(step):
+                        await self.unlink_buried()
+                        await asyncio.sleep(_PAUSE_S)
                 await self.unlink_buried()
             except Exception as error:  # noqa: BLE001  logged by type and place; the next round must come all the same
                 self._log.failure("tending", error)

@@ -101,6 +101,7 @@ _TAG = {"Key": "a", "Value": "1"}
             ],
             "InvalidRequest",
         ),
+        ([{**_RULE, "Transitions": [{"Date": _MIDNIGHT + timedelta(hours=1)}]}], "InvalidArgument"),
         ([{**_RULE, "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}], "NotImplemented"),
         (
             [{**_RULE, "NoncurrentVersionTransitions": [{"NoncurrentDays": 1, "StorageClass": "GLACIER"}]}],

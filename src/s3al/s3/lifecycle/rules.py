@@ -143,6 +143,8 @@ def _read_rule(rule: Params, new_id: Callable[[], str]) -> Params:
         raise RequestError("InvalidArgument", f"ID length should not exceed allowed limit of {_ID_MAX}")
     if rule.get("Status") not in ("Enabled", "Disabled") or ("Filter" in rule) == ("Prefix" in rule):
         raise RequestError("MalformedXML")
+    for transition in rule.get("Transitions") or ():
+        _check_midnight(transition.get("Date"))
     if any(rule.get(name) for name in _TRANSITIONS):
         message = "Transitions are not implemented; s3al keeps every object as STANDARD."
         raise RequestError("NotImplemented", message)
@@ -186,9 +188,13 @@ def _read_expiration(expiration: Params, *, asks_tags: bool) -> Params:
     date: datetime | None = expiration.get("Date")
     if date is None:
         return expiration
-    if int(date.timestamp() * 1000) % DAY_MS:
-        raise RequestError("InvalidArgument", "'Date' must be at midnight GMT")
+    _check_midnight(date)
     return {"Date": date.astimezone(UTC).isoformat()}
+
+
+def _check_midnight(date: datetime | None) -> None:
+    if date is not None and int(date.timestamp() * 1000) % DAY_MS:
+        raise RequestError("InvalidArgument", "'Date' must be at midnight GMT")
 
 
 def _check_noncurrent(noncurrent: Params) -> None:
