@@ -39,7 +39,7 @@ _KINDS: Final[Mapping[str, str]] = {
 
 
 def joined(pages: Sequence[Document]) -> dict[str, Any]:
-    """One matrix of its pages; statements stand once."""
+    """One matrix of its pages; statements stand once, in the order of their policies."""
     whole: dict[str, Any] = {**pages[0], "rows": [], "statements": []}
     whole.pop("next", None)
     places: dict[tuple[Any, ...], int] = {}
@@ -57,7 +57,20 @@ def joined(pages: Sequence[Document]) -> dict[str, Any]:
                 for cell in row["cells"]
             ]
             whole["rows"].append(row | {"cells": cells})
-    return whole
+    return _ordered(whole)
+
+
+def _ordered(matrix: dict[str, Any]) -> dict[str, Any]:
+    def name(at: int) -> tuple[bool, str, int]:
+        statement = matrix["statements"][at]
+        return statement["kind"] != "key-policy", statement["policy"], statement["index"] or 0
+
+    order = sorted(range(len(matrix["statements"])), key=name)
+    moved = {old: new for new, old in enumerate(order)}
+    for row in matrix["rows"]:
+        for cell in row["cells"]:
+            cell["statement"] = moved.get(cell["statement"])
+    return matrix | {"statements": [matrix["statements"][at] for at in order]}
 
 
 def symbol(cell: Document) -> str:
