@@ -1,8 +1,8 @@
 """Writes the matrices, answers and the picture of docs/explanation/role-separation.md from a throwaway store.
 
-The page is written by hand; between `<!-- role_separation.py: NAME -->` and `<!-- end -->` stands what the store answered, with
-the account and the key named as AWS's documentation names its own. `--check` writes nothing and fails if the page or
-the picture would come out otherwise. Needs the packages of the tests.
+The page is written by hand; between `<!-- role_separation.py: NAME -->` and `<!-- end -->` stands what the store
+answered, with the account and the key named as AWS's documentation names its own. `--check` writes nothing and fails if
+the page or the picture would come out otherwise. Needs the packages of the tests.
 """
 
 from __future__ import annotations

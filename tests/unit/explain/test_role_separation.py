@@ -31,7 +31,7 @@ def test_every_block_stands_between_its_marks_and_nothing_else_moves() -> None:
     page = "a\n<!-- role_separation.py: x -->\n<!-- end -->\nb\n<!-- role_separation.py: y -->\nold\n<!-- end -->\nc"
     once = made.with_blocks(page, {"x": "X", "y": "Y"})
     assert once.split("\n") == [
-        "a", "<!-- role_separation.py: x -->", "", "X", "", "<!-- end -->", "b", "<!-- role_separation.py: y -->", "", "Y", "",
-        "<!-- end -->", "c",
+        "a", "<!-- role_separation.py: x -->", "", "X", "", "<!-- end -->",
+        "b", "<!-- role_separation.py: y -->", "", "Y", "", "<!-- end -->", "c",
     ]  # fmt: skip
     assert made.with_blocks(once, {"x": "X", "y": "Y"}) == once
