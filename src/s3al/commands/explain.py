@@ -17,6 +17,7 @@ import typer
 
 from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region, write_picture
 from s3al.errors import ConfigError, S3alError
+from s3al.explain.pages import add_page
 from s3al.explain.topics import TOPICS
 from s3al.explain.words import lines
 from s3al.own_api_client import Connection, call
@@ -79,24 +80,8 @@ def _key(connection: Connection, name: str) -> dict[str, Any]:
         raise ConfigError("kms: names no key", advice="write kms:ID, kms:ARN or kms:alias/NAME")
     document = call(connection, "ExplainKey", {"key": name})
     while "next" in document and document["objects"]["looked_at"] < _MOST_VERSIONS:
-        page = call(connection, "ExplainKey", {"key": name, "marker": document["next"]})
-        _add(document, page)
+        add_page(document, call(connection, "ExplainKey", {"key": name, "marker": document["next"]}))
     return document
-
-
-def _add(document: dict[str, Any], page: dict[str, Any]) -> None:
-    """Counts of a further page; all else is as of the last one."""
-    counted, more = document["objects"], page["objects"]
-    for member in ("looked_at", "under_this_key", "damaged"):
-        more[member] += counted[member]
-    for member in ("by_mode", "by_bucket"):
-        for name, count in counted[member].items():
-            more[member][name] = more[member].get(name, 0) + count
-    before = {one["material_id"]: one["objects"] for one in document["materials"] or ()}
-    for one in page["materials"] or ():
-        one["objects"] += before.get(one["material_id"], 0)
-    document.pop("next")
-    document.update(page)
 
 
 def _topic(connection: Connection, name: str) -> dict[str, Any]:

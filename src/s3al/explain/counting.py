@@ -22,7 +22,7 @@ from s3al.store import catalog
 from s3al.store.buckets import BucketRow
 from s3al.store.listing import ListedRow
 
-PAGE_VERSIONS: Final = 1000
+PAGE_VERSIONS: Final = 250
 _PAGE_BUCKETS: Final = 100
 _MOST_BUCKETS: Final = 200
 _Marker = tuple[str, bytes, str | None]

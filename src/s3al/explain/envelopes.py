@@ -12,12 +12,13 @@ Source: spec/object-format.md; spec/key-hierarchy.md.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from s3al.crypto.keys import parse_kms_blob
-from s3al.crypto.stream import HEADER_BYTES, SALT_BYTES, sealed_bytes
+from s3al.crypto.stream import HEADER_BYTES, SALT_BYTES, TAG_BYTES, sealed_bytes
 from s3al.explain import hierarchy
 from s3al.explain.client_side import INSTRUCTION_SUFFIX, ClientSide, recognise
 from s3al.explain.thieves import Seal
@@ -239,9 +240,13 @@ _ORDER: Final = (
 )
 
 
-def describe(opened: Opened, header: bytes | None) -> Params:
-    """The part of the document that concerns bytes and keys. header: the first of the first stream, None if it could
-    not be read."""
+def salt_of(header: bytes) -> str:
+    """Of a stream, from its first bytes."""
+    return header[1 : 1 + SALT_BYTES].hex()
+
+
+def describe(opened: Opened) -> Params:
+    """The part of the document that concerns bytes and keys; the salt, which only the bytes tell, is left open."""
     found, record, row = opened.found, opened.found.record, opened.found.row
     return {
         "explains": "object",
@@ -255,7 +260,7 @@ def describe(opened: Opened, header: bytes | None) -> Params:
         "mode": record.envelope.mode,
         "encrypted_by": _encrypted_by(opened),
         "client_side": None if opened.client is None else _client_side(opened.client),
-        "streams": _streams(opened, header),
+        "streams": _streams(opened),
         "keys": opened.keys,
         "encryption_context": dict(record.envelope.context),
         "disk": _disk(opened),
@@ -306,20 +311,22 @@ def _client_side(client: ClientSide) -> Params:
     }
 
 
-def _streams(opened: Opened, header: bytes | None) -> Params:
+def _streams(opened: Opened) -> Params:
     layers = sse.layers_of(opened.envelope.mode)
     total, in_blobs = catalog.count_streams(opened.visible.rows, opened.found.row.object_id)
     shown = [_stream(opened, stream, layers) for stream in opened.streams[:_SHOWN_STREAMS]]
+    # Of ten thousand parts almost all have one size.
+    sizes = Counter((stream.size_bytes, stream.segment_bytes) for stream in opened.streams)
     return {
         "count": len(opened.streams),
         "in_rows": total - in_blobs,
         "in_blobs": in_blobs,
         "layers": layers,
         "segment_bytes": opened.streams[0].segment_bytes,
-        "segments": sum(_segments(stream, layers) for stream in opened.streams),
-        "plaintext_bytes": sum(stream.size_bytes for stream in opened.streams),
-        "sealed_bytes": sum(_sealed(stream, layers) for stream in opened.streams),
-        "salt": header[1 : 1 + SALT_BYTES].hex() if header else None,
+        "segments": sum(_segments(*lengths, layers) * count for lengths, count in sizes.items()),
+        "plaintext_bytes": sum(lengths[0] * count for lengths, count in sizes.items()),
+        "sealed_bytes": sum(_sealed(*lengths, layers) * count for lengths, count in sizes.items()),
+        "salt": None,
         "shown": shown,
         "more": len(opened.streams) - len(shown),
     }
@@ -331,8 +338,8 @@ def _stream(opened: Opened, stream: Stream, layers: int) -> Params:
         "stream_id": stream.stream_id.hex(),
         "part_number": stream.part_number or None,
         "plaintext_bytes": stream.size_bytes,
-        "sealed_bytes": _sealed(stream, layers),
-        "segments": _segments(stream, layers),
+        "sealed_bytes": _sealed(stream.size_bytes, stream.segment_bytes, layers),
+        "segments": _segments(stream.size_bytes, stream.segment_bytes, layers),
         "file": None if row is None or row.blob_name is None else _file(row.blob_name),
     }
 
@@ -343,17 +350,16 @@ def _file(blob_name: str) -> str:
     return f"blobs/{incarnation}/{rest[:2]}/{rest}"
 
 
-def _sealed(stream: Stream, layers: int) -> int:
-    size = stream.size_bytes
+def _sealed(size_bytes: int, segment_bytes: int, layers: int) -> int:
     for _ in range(layers):
-        size = sealed_bytes(size, stream.segment_bytes)
-    return size
+        size_bytes = sealed_bytes(size_bytes, segment_bytes)
+    return size_bytes
 
 
-def _segments(stream: Stream, layers: int) -> int:
+def _segments(size_bytes: int, segment_bytes: int, layers: int) -> int:
     """Of the outermost layer."""
-    inner = _sealed(stream, layers - 1)
-    return (sealed_bytes(inner, stream.segment_bytes) - HEADER_BYTES - inner) // 16
+    inner = _sealed(size_bytes, segment_bytes, layers - 1)
+    return (sealed_bytes(inner, segment_bytes) - HEADER_BYTES - inner) // TAG_BYTES
 
 
 def _disk(opened: Opened) -> Params:

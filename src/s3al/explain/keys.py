@@ -42,7 +42,8 @@ def named_key(rows: Rows, call: Call, identifier: str) -> KeyRow | None:
 
 
 def explain_key(visible: Visible, identifier: str, marker: Any) -> Params:
-    """Raises NoSuchEntity for what is not there or may not be described."""
+    """marker: `next` of the page before; such a further page counts on, and does not ask about people again. Raises
+    NoSuchEntity for what is not there or may not be described."""
     rows, call = visible.rows, visible.call
     key = named_key(rows, call, identifier)
     if key is None or not visible.may_kms("DescribeKey", key.arn):
@@ -71,7 +72,7 @@ def explain_key(visible: Visible, identifier: str, marker: Any) -> Params:
             "by_bucket": dict(counted.buckets),
             "damaged": counted.damaged,
         },
-        "people": readers.people_of_key(visible, key),
+        "people": readers.people_of_key(visible, key) if marker is None else None,
     }
     if counted.following is not None:
         document["next"] = counted.following

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from s3al.errors import RequestError
 from s3al.explain import readers
 from s3al.explain.cautions import caution
-from s3al.explain.envelopes import Opened, describe, open_version, streams_of
+from s3al.explain.envelopes import Opened, describe, open_version, salt_of
 from s3al.explain.keys import rotates_never, state_cautions
 from s3al.explain.thieves import ObjectNeeds, needs_of, outcomes
 from s3al.explain.visible import Visible, absent
@@ -22,16 +22,23 @@ from s3al.s3.objects import Located, find_row, located
 from s3al.s3.own import shows_md5
 from s3al.service.operation import Params
 from s3al.service.own import text
-from s3al.store import catalog
 from s3al.store.catalog import StreamRow
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """The first bytes of a stream. content: None if they could not be read."""
+class Explained:
+    """first: the object's first stream, whose header the document does not tell yet; None if it has no row."""
 
-    stream_id: bytes
-    content: bytes | None
+    document: Params
+    first: StreamRow | None
+
+    def with_header(self, header: bytes | None) -> Params:
+        """header: the first bytes of the first stream; None if they could not be read."""
+        if header is None:
+            self.document["cautions"].insert(0, caution("damaged"))
+        else:
+            self.document["streams"]["salt"] = salt_of(header)
+        return self.document
 
 
 def find(visible: Visible) -> Located:
@@ -52,17 +59,10 @@ def find(visible: Visible) -> Located:
     return located(visible.rows, s3, state, row, with_streams=False)
 
 
-def first_stream(visible: Visible) -> StreamRow | None:
-    found = find(visible)
-    return catalog.find_stream(visible.rows, found.row.object_id, streams_of(visible, found)[0].stream_id)
-
-
-def explain_object(visible: Visible, header: Header | None) -> Params:
-    """The whole document. header: of what was the first stream a moment ago."""
+def explain_object(visible: Visible) -> Explained:
+    """All but what the bytes themselves say."""
     opened = open_version(visible, find(visible))
-    same = header is not None and opened.first is not None and header.stream_id == bytes(opened.first.stream_id)
-    content = header.content if header is not None and same else None
-    document = describe(opened, content)
+    document = describe(opened)
     needs = _needs(opened)
     says = readers.says_of(visible, opened, needs)
     taken = outcomes(needs, opened.seals, over_tls=visible.call.secure)
@@ -70,13 +70,10 @@ def explain_object(visible: Visible, header: Header | None) -> Params:
         taken += readers.administrators(says, needs)
     document["thieves"] = [one.document() for one in taken]
     document["readers"] = None if says is None else readers.document(says)
-    damaged = opened.first is None or (same and content is None)
-    document["cautions"] = _cautions(opened, damaged=damaged)
-    return document | {
-        "withheld": visible.withheld,
-        "asked_at_ms": visible.call.now_ms,
-        "over_tls": visible.call.secure,
-    }
+    document["cautions"] = _cautions(opened)
+    document["withheld"] = visible.withheld
+    document |= {"asked_at_ms": visible.call.now_ms, "over_tls": visible.call.secure}
+    return Explained(document, opened.first)
 
 
 _MODE_SECRETS = {sse.SSE_S3: (), sse.SSE_KMS: ("kms",), sse.DSSE_KMS: ("kms",), sse.SSE_C: ("customer",)}
@@ -94,8 +91,8 @@ def _client_secret(opened: Opened) -> str | None:
     return "client-kms" if opened.client_kms_key is not None else "client"
 
 
-def _cautions(opened: Opened, *, damaged: bool) -> list[Params]:
-    found = [caution("damaged")] if damaged else []
+def _cautions(opened: Opened) -> list[Params]:
+    found = []
     record, envelope = opened.found.record, opened.envelope
     if shows_md5(record):
         found.append(caution("etag-is-md5", etag=record.etag))

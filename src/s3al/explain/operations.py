@@ -52,15 +52,22 @@ def _on_words(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
 @OPERATIONS.operation("ExplainObject", checks=_on_object)
 async def explain_object(authorized: Authorized, call: Call, ports: Explaining) -> Reply:
     """Parameters: bucket, key, version_id. Answers: docs/schemas/explain-object.json."""
-    first = await call.read(ports.db, authorized, lambda rows: objects.first_stream(Visible(rows, call, ports)))
-    header = None if first is None else objects.Header(bytes(first.stream_id), await _header(ports, first))
-    return Reply(
-        await call.read(ports.db, authorized, lambda rows: objects.explain_object(Visible(rows, call, ports), header))
-    )
+
+    def look(rows: Rows) -> objects.Explained:
+        return objects.explain_object(Visible(rows, call, ports))
+
+    found = await call.read(ports.db, authorized, look)
+    header = await _header(ports, found.first)
+    if header is None:  # perhaps because the object was replaced meanwhile, and its blob removed
+        found = await call.read(ports.db, authorized, look)
+        header = await _header(ports, found.first)
+    return Reply(found.with_header(header))
 
 
-async def _header(ports: Explaining, stream: StreamRow) -> bytes | None:
+async def _header(ports: Explaining, stream: StreamRow | None) -> bytes | None:
     """The first bytes of a stream; None if they are not there."""
+    if stream is None:
+        return None
     if stream.sealed_body is not None:
         return stream.sealed_body[:HEADER_BYTES]
     name = stream.blob_name or ""

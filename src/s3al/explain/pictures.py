@@ -46,7 +46,7 @@ _HUES: Final = {
     "root": "root",
     "seal": "seal",
 }
-_READ_HUES: Final = {"nothing": "safe", "names": "partly", "bytes": "open"}
+_READ_HUES: Final = {"nothing": "safe", "names": "partly", "metadata": "partly", "bytes": "open"}
 
 
 def picture(document: Document) -> str:

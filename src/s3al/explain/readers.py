@@ -189,13 +189,14 @@ def _s3_administrator(people: Sequence[Say], says: Says) -> Outcome:
     if not people:
         return Outcome(thief, has, "nothing", "nobody of this account may")
     if says.also_takes:
-        return Outcome(thief, has, "names", f"lacks {SECRETS[says.also_takes[0]]}", says.also_takes)
+        reads = "names" if "customer" in says.also_takes else "metadata"  # HEAD too asks for the customer's key
+        return Outcome(thief, has, reads, f"lacks {SECRETS[says.also_takes[0]]}", says.also_takes)
     if says.closed:
-        return Outcome(thief, has, "names", says.closed, ("kms",))
+        return Outcome(thief, has, "metadata", says.closed, ("kms",))
     reading = [say for say in people if say.may_decrypt]
     if not reading:
         because = "lacks kms:Decrypt, which no policy of the bucket can give"
-        return Outcome(thief, has, "names", because, ("kms",))
+        return Outcome(thief, has, "metadata", because, ("kms",))
     if not reading[0].decrypts:
         return Outcome(thief, has, "bytes", "no KMS key asks for a right of its own")
     through = "; ".join(f"{say.person.name} may decrypt, {_given(say.decrypts)}" for say in reading)

@@ -55,7 +55,8 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """reads: `bytes`, `names` (object key and times, no byte of content) or `nothing`.
+    """reads: `bytes`; `metadata`: names, sizes, tags and user metadata, no byte of content; `names`: object keys and
+    times; or `nothing`.
 
     unless: what might change that and is not known here, "" if nothing. missing: the secrets that are lacking for the
     bytes.
@@ -174,8 +175,9 @@ def _listener(needs: ObjectNeeds, *, over_tls: bool) -> Outcome:
 
 def _taken(needs: ObjectNeeds, thief: str, has: str, secrets: set[str], *, unless: str = "") -> Outcome:
     missing = tuple(name for name in SECRETS if name in needs.secrets - secrets)
-    names = "catalog" in secrets
     if not missing:
         return Outcome(thief, has, "bytes", "that is all it takes", (), unless)
-    lacks = SECRETS[missing[-1]] if len(missing) == 1 or names else SECRETS[missing[0]]
-    return Outcome(thief, has, "names" if names else "nothing", f"lacks {lacks}", missing, unless)
+    if "catalog" not in secrets:
+        return Outcome(thief, has, "nothing", f"lacks {SECRETS[missing[0]]}", missing, unless)
+    reads = "metadata" if "service" in secrets else "names"
+    return Outcome(thief, has, reads, f"lacks {SECRETS[missing[-1]]}", missing, unless)

@@ -18,7 +18,12 @@ from s3al.explain.shown import shown
 Document = Mapping[str, Any]
 _UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 ALSO_TAKEN: Final[Mapping[str, str]] = {"customer": "the customer's key", "client": "the client's master key"}
-READS: Final[Mapping[str, str]] = {"nothing": "nothing", "names": "names only", "bytes": "EVERYTHING"}
+READS: Final[Mapping[str, str]] = {
+    "nothing": "nothing",
+    "names": "names only",
+    "metadata": "metadata",
+    "bytes": "EVERYTHING",
+}
 
 
 def day(moment_ms: int) -> str:

@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from jsonschema import Draft202012Validator
 
+from s3al.explain.pages import add_page
 from support.house import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Answer, House
 from support.modes import MODES, mode_of
 from support.settings import allow_sse_c
@@ -98,6 +99,13 @@ class Desk:
         return check(answer.document)
 
     def explain_key(self, keys: Mapping[str, str] = ROOT, **members: Any) -> dict[str, Any]:
+        """All pages, added up."""
+        document = self.key_page(keys, **members)
+        while "next" in document:
+            add_page(document, self.key_page(keys, **(members | {"marker": document["next"]})))
+        return document
+
+    def key_page(self, keys: Mapping[str, str] = ROOT, **members: Any) -> dict[str, Any]:
         answer = ask(self.house, "ExplainKey", keys, **({"key": self.key} | members))
         assert answer.status == 200, answer.body
         return check(answer.document)

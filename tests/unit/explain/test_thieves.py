@@ -8,7 +8,7 @@ import pytest
 
 from s3al.explain.thieves import Seal, needs_of, outcomes
 
-READS = {"nothing": 0, "names": 1, "bytes": 2}
+READS = {"nothing": 0, "names": 1, "metadata": 2, "bytes": 3}
 KEYFILE = Seal("primary", "keyfile", beside_data=True)
 ELSEWHERE = Seal("primary", "keyfile", beside_data=False)
 UNKNOWN = Seal("recovery", "keyfile")
@@ -67,7 +67,7 @@ def test_a_client_side_layer_never_opens_anything(client_secret):
 
 def test_only_a_layer_of_the_clients_own_key_survives_the_keyfile():
     disk = {secret: found(sse_kms(client_secret=secret), KEYFILE)["disk"].reads for secret in ("client", "client-kms")}
-    assert disk == {"client": "names", "client-kms": "bytes"}
+    assert disk == {"client": "metadata", "client-kms": "bytes"}
 
 
 def test_whoever_reads_bytes_lacks_nothing_and_whoever_does_not_lacks_something():
