@@ -9,6 +9,7 @@ import pytest
 from contract.seal_suite import SealSuite
 from s3al.errors import ConfigError
 from s3al.kms.seals.keyfile import KeyfileSeal, check_outside, protection
+from s3al.kms.seals.opening import SealChoice, SealPlace
 from s3al.kms.seals.port import Seal
 
 KEY = bytes(range(100, 132))
@@ -133,3 +134,13 @@ def test_the_operator_is_warned_when_key_and_data_share_a_filesystem(path: Path,
     assert len(shared) == 2
     assert shared[1].startswith("warning: ")
     assert len(protection(path, Path("/proc"))) == 1
+
+
+def test_where_a_seal_lies_is_told_without_opening_it(path: Path, tmp_path: Path) -> None:
+    write(path, KEY)
+    choice = SealChoice(f"keyfile:{path}", tmp_path)
+    assert choice.place(bytes(16), tmp_path) == SealPlace("keyfile", beside_data=True)
+    assert choice.place(bytes(16), Path("/proc")) == SealPlace("keyfile", beside_data=False)
+    path.unlink()
+    assert choice.place(bytes(16), tmp_path) == SealPlace("keyfile", beside_data=None)
+    assert SealChoice("passphrase:", tmp_path).place(bytes(16), tmp_path) == SealPlace("passphrase", beside_data=None)
