@@ -65,6 +65,27 @@ def _minio(binary: Path, folder: Path) -> Iterator[Target]:
         yield Target("minio", process.pid, Signer(endpoint, ACCESS_KEY_ID, SECRET))
 
 
+@contextlib.contextmanager
+def _seaweedfs(binary: Path, folder: Path) -> Iterator[Target]:
+    data, identities, port = folder / "data", folder / "identities.json", free_port()
+    data.mkdir()
+    credentials = {"accessKey": ACCESS_KEY_ID, "secretKey": SECRET}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    identities.write_text(json.dumps({"identities": [{"name": "b", "credentials": [credentials], "actions": actions}]}))
+    # Each of its servers listens once more, 10,000 above its port, unless told where.
+    listeners = ("master", "volume", "filer", "s3")
+    ports = [f"-{name}.port.grpc={free_port()}" for name in listeners]
+    ports += [f"-{name}.port={free_port()}" for name in listeners[:-1]] + [f"-s3.port={port}"]
+    command = [str(binary), "server", "-ip=127.0.0.1", f"-dir={data}", "-s3", f"-s3.config={identities}", *ports,
+               "-filer.encryptVolumeData", "-master.volumeSizeLimitMB=1024", "-volume.max=0"]  # fmt: skip
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=folder)
+    with stopped(process):
+        endpoint = f"http://127.0.0.1:{port}"
+        await_answer(endpoint, process)
+        yield Target("seaweedfs", process.pid, Signer(endpoint, ACCESS_KEY_ID, SECRET))
+
+
 PEERS = (
     Peer(
         name="minio",
@@ -74,6 +95,15 @@ PEERS = (
         mode="every object encrypted (it answers aws:kms), key from the environment, one drive",
         durability="one fdatasync a file, then a rename whose folder is not synced (seen with strace)",
         start=_minio,
+    ),
+    Peer(
+        name="seaweedfs",
+        package="github.com/seaweedfs/seaweedfs/weed",
+        module="github.com/seaweedfs/seaweedfs",
+        version="v0.0.0-20261109003541-7506e5f91cd6",
+        mode="every chunk encrypted (filer.encryptVolumeData), its key in the filer's database, one volume server",
+        durability="nothing is synced before the answer (its default)",
+        start=_seaweedfs,
     ),
 )
 
