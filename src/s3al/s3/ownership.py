@@ -76,7 +76,8 @@ def refuse_acl_headers(params: Params, *, owner_id: str | None = None) -> None:
 
 def accept_written(rows: Rows, call: Call, state: BucketState) -> None:
     """What a write of an object asks before anything is stored: its ACL headers, and whose the object would be."""
-    refuse_acl_headers(call.params, owner_id=owner_of(rows, state.row.account_id)["ID"])
+    granted = call.params.get("GrantFullControl")
+    refuse_acl_headers(call.params, owner_id=owner_of(rows, state.row.account_id)["ID"] if granted else None)
     accept_acl(state, account_id=call.principal.account_id, canned_acl=call.params.get("ACL"))
 
 
