@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from s3al.advice.choice import advise
@@ -104,6 +106,16 @@ def test_the_document_has_the_stable_shape():
 def test_every_answer_is_what_its_schema_says():
     for required in ([], *([each] for each in REQUIREMENTS), ["audit", "no-kms"]):
         require_valid("advise", advise(required).document())
+
+
+def test_the_reference_names_the_source_of_each_line():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "advise.md").read_text()
+    rows = [
+        f"| `{each.requirement_id}` | {each.question} | {', '.join(each.fails)} | "
+        f"[{each.source.rpartition('/')[2]}]({each.source}) |"
+        for each in (EXISTS, *REQUIREMENTS.values())
+    ]
+    assert [line for line in page.splitlines() if "](https://docs.aws.amazon.com/" in line] == rows
 
 
 def test_an_unknown_requirement_is_refused_with_those_that_are_known():
