@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,12 +58,18 @@ def fill(server: ServerProcess) -> str:
     return bucket
 
 
-@pytest.fixture
-def stopped(start_server):
-    server = start_server("--workers", "1", "--tls", "auto")
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> ServerProcess:
+    """A stopped server that all tests copy."""
+    server = ServerProcess(tmp_path_factory.mktemp("filled"), ("--workers", "1", "--tls", "auto")).start()
     fill(server)
     server.stop()
     return server
+
+
+@pytest.fixture
+def stopped(filled, tmp_path) -> ServerProcess:
+    return ServerProcess(Path(shutil.copytree(filled.folder, tmp_path / "copy")))
 
 
 def blobs(server: ServerProcess) -> list[Path]:
