@@ -22,8 +22,9 @@ from s3al.auth.policy import Policy, PolicyKind
 from s3al.errors import RequestError
 from s3al.iam import quotas
 from s3al.iam.ports import Iam
+from s3al.service.named_principals import missing_principals
 from s3al.service.operation import Call, Params
-from s3al.store import accounts, identities
+from s3al.store import identities
 from s3al.store.database import Rows
 from s3al.store.identities import GroupRow, ManagedPolicyRow, RoleRow, Tags, UserRow
 
@@ -157,18 +158,8 @@ def checked_trust(rows: Rows, text: str) -> None:
         actions = statement.get("Action", [])
         if not all(each.lower().startswith("sts:") for each in ([actions] if isinstance(actions, str) else actions)):
             raise RequestError("MalformedPolicyDocument", "AssumeRole policy may only specify STS AssumeRole actions.")
-    for kind, name in policy.principal_names():
-        if kind == "AWS" and name != "*" and not _principal_exists(rows, name):
-            raise RequestError("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{name}"')
-
-
-def _principal_exists(rows: Rows, name: str) -> bool:
-    account_id = name.split(":")[4] if name.startswith("arn:") and name.count(":") >= 5 else name
-    if accounts.find_account(rows, account_id) is None:
-        return False
-    if ":user/" in name:
-        return identities.find_user_by_arn(rows, name) is not None
-    return ":role/" not in name or identities.find_role_by_arn(rows, name) is not None
+    for kind, name in missing_principals(rows, policy):
+        raise RequestError("MalformedPolicyDocument", f'Invalid principal in policy: "{kind}":"{name}"')
 
 
 def counted_size(text: str) -> int:

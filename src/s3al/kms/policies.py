@@ -20,14 +20,13 @@ from s3al.auth.policy import Policy
 from s3al.auth.principal import Principal, principal_context
 from s3al.errors import RequestError
 from s3al.kms.access import MAX_POLICY_BYTES, compiled
+from s3al.service.named_principals import missing_principals
 from s3al.service.operation import Call
 from s3al.service.request_context import global_context
-from s3al.store import accounts, identities
 from s3al.store.database import Rows
 from s3al.store.keystore import KeyRow
 
 _CHARACTERS = re.compile("[\t\n\r\u0020-\u00ff]+")
-_ACCOUNT = re.compile(r"(?:arn:aws:(?:iam|sts)::)?(\d{12})(?::.*)?", re.DOTALL)
 
 
 def default_policy(account_id: str) -> str:
@@ -74,7 +73,10 @@ def check_policy(rows: Rows, call: Call, key: KeyRow, policy: str) -> None:
     if not _CHARACTERS.fullmatch(policy):
         raise RequestError("MalformedPolicyDocumentException", "The policy contains characters that are not allowed.")
     parsed = compiled(policy)
-    _check_principals(rows, parsed)
+    if any(missing_principals(rows, parsed)):
+        raise RequestError(
+            "MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals."
+        )
     if call.params.get("BypassPolicyLockoutSafetyCheck"):
         return
     if not _may_set_again(call, key, parsed):
@@ -96,24 +98,3 @@ def _may_set_again(call: Call, key: KeyRow, policy: Policy) -> bool:
     return evaluate(
         of_root, resource_policy=policy, resource_account=key.account_id, owner_allows=False
     ).allows
-
-
-def _check_principals(rows: Rows, policy: Policy) -> None:
-    """Every AWS principal exists: account, user or role; of a session its account does."""
-    for kind, principal in policy.principal_names():
-        if kind == "AWS" and principal != "*" and not _exists(rows, principal):
-            raise RequestError(
-                "MalformedPolicyDocumentException",
-                "Policy contains a statement with one or more invalid principals.",
-            )
-
-
-def _exists(rows: Rows, principal: str) -> bool:
-    account = _ACCOUNT.fullmatch(principal)
-    if account is None or accounts.find_account(rows, account.group(1)) is None:
-        return False
-    if ":user/" in principal:
-        return identities.find_user_by_arn(rows, principal) is not None
-    if ":role/" in principal:
-        return identities.find_role_by_arn(rows, principal) is not None
-    return True  # a session is named by its role's name, without the path by which a role is found

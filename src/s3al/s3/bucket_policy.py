@@ -4,8 +4,8 @@ What lives here: the operations and their two safeguards. What does not: the lan
 evaluation (auth.evaluate, access).
 
 Laws: the root of the owning account may always read, replace and delete the policy, whatever it says, so that
-no bucket is lost; nobody outside that account may, whatever it says; a public policy is refused where
-BlockPublicPolicy stands. The text is stored as sent.
+no bucket is lost; nobody outside that account may, whatever it says; whom a policy names must exist when it is put; a
+public policy is refused where BlockPublicPolicy stands. The text is stored as sent.
 
 Source: S3 API Reference, PutBucketPolicy, GetBucketPolicy, DeleteBucketPolicy; S3 User Guide, "The meaning of
 public".
@@ -26,6 +26,7 @@ from s3al.s3.ports import S3
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.settings import change_bucket, delete_setting, read_bucket, setting_in
 from s3al.s3.state import BucketState
+from s3al.service.named_principals import missing_principals
 from s3al.service.operation import Call, Check, Checks, Reply
 from s3al.store import catalog
 from s3al.store.catalog import BucketRow
@@ -57,6 +58,7 @@ async def put_bucket_policy(authorized: Authorized, call: Call, s3: S3) -> Reply
     _refuse_locking_out(call, policy)
 
     def change(rows: Rows, bucket: BucketRow) -> None:
+        _refuse_missing(rows, policy)
         _refuse_public(call, policy, setting_in(rows, bucket, "public_access_block"))
         catalog.put_setting(rows, bucket.bucket_id, "policy", raw)
 
@@ -108,6 +110,11 @@ def _refuse_locking_out(call: Call, policy: Policy) -> None:
     if decision.effect == "explicit-deny":
         message = "The new policy would deny you permission to change it; confirm the removal of your own access"
         raise AccessError("AccessDenied", message)
+
+
+def _refuse_missing(rows: Rows, policy: Policy) -> None:
+    for kind, name in missing_principals(rows, policy):
+        raise RequestError("MalformedPolicy", "Invalid principal in policy", Detail=f'"{kind}" : "{name}"')
 
 
 def _refuse_public(call: Call, policy: Policy, block: Mapping[str, bool] | None) -> None:

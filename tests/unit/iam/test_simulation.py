@@ -220,6 +220,8 @@ def test_condition_keys_of_policies_are_named(iam: Any, people: dict[str, str]) 
         ("InvalidInput", {"ResourcePolicy": document(allow("s3:*", Principal="*"))}),
         ("InvalidInput", {"CallerArn": "arn:aws:iam::111122223333:role/r"}),
         ("InvalidInput", {"PermissionsBoundaryPolicyInputList": [READ, READ]}),
+        ("InvalidInput", {"PermissionsBoundaryPolicyInputList": ["{"]}),
+        ("InvalidInput", {"ResourcePolicy": "{", "CallerArn": "arn:aws:iam::111122223333:user/u"}),
         ("InvalidInput", {"ContextEntries": [{"ContextKeyName": "aws:SourceIp", "ContextKeyType": "ip",
                                               "ContextKeyValues": ["10.0.0.1", "10.0.0.2"]}]}),
         ("InvalidInput", {"ContextEntries": [{"ContextKeyName": "aws:SourceIp"}]}),

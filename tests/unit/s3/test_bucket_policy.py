@@ -10,7 +10,7 @@ import pytest
 
 from s3al.s3.state import BucketStates
 from s3al.store import catalog
-from unit.s3.world import ANONYMOUS, OWNER, STRANGER, World, refused, root_of, user_of
+from unit.s3.world import ANONYMOUS, OWNER, STRANGER, World, canonical_id, refused, root_of, user_of
 
 _ACTIONS = ("PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy")
 
@@ -146,7 +146,7 @@ def test_other_account_allowed_by_the_policy_may_not_touch_it(world: World) -> N
 
 def test_user_does_not_lock_itself_out_unless_it_confirms(world: World) -> None:
     world.bucket()
-    ann = user_of(OWNER)
+    ann = world.know(user_of(OWNER))
     allow = statement("Allow", {"AWS": ann.arn}, "s3:PutBucketPolicy")
     deny = statement("Deny", "*", "s3:PutBucketPolicy")
     world.call("PutBucketPolicy", Bucket="bucket", Policy=policy(allow))
@@ -155,6 +155,34 @@ def test_user_does_not_lock_itself_out_unless_it_confirms(world: World) -> None:
     world.call("PutBucketPolicy", as_=ann, Bucket="bucket", Policy=policy(deny), ConfirmRemoveSelfBucketAccess=True)
     with refused("AccessDenied"):
         world.call("PutBucketPolicy", as_=ann, Bucket="bucket", Policy=policy(allow))
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        {"AWS": f"arn:aws:iam::{OWNER}:user/nobody"},
+        {"AWS": [OWNER, f"arn:aws:iam::{OWNER}:role/none"]},
+        {"AWS": "000000000009"},
+        {"AWS": "arn:aws:sts::000000000009:assumed-role/r/s"},
+        {"CanonicalUser": "0" * 64},
+    ],
+)
+def test_whom_a_policy_names_must_exist(world: World, principal: Any) -> None:
+    world.bucket()
+    world.call("PutBucketPolicy", Bucket="bucket", Policy=PRIVATE)
+    for effect in ("Allow", "Deny"):
+        with refused("MalformedPolicy", "Invalid principal in policy"):
+            text = policy(statement(effect, principal, "s3:ListBucket"))
+            world.call("PutBucketPolicy", Bucket="bucket", Policy=text)
+    assert world.output("GetBucketPolicy", Bucket="bucket")["Policy"] == PRIVATE
+
+
+def test_accounts_sessions_services_and_owners_of_canonical_ids_may_be_named(world: World) -> None:
+    world.bucket()
+    session = f"arn:aws:sts::{STRANGER}:assumed-role/any/any"
+    for principal in ({"AWS": STRANGER}, {"AWS": session}, {"Service": "logging.s3.amazonaws.com"},
+                      {"CanonicalUser": canonical_id(STRANGER)}):  # fmt: skip
+        world.call("PutBucketPolicy", Bucket="bucket", Policy=policy(statement("Allow", principal, "s3:ListBucket")))
 
 
 def test_public_policy_is_refused_where_it_is_blocked(world: World) -> None:

@@ -54,7 +54,8 @@ def _later(world: World, moment: datetime) -> None:
 
 
 def _admit(world: World, *actions: str) -> None:
-    statement = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWNER}:user/ann"}, "Action": list(actions)}
+    ann = world.know(user_of(OWNER))
+    statement = {"Effect": "Allow", "Principal": {"AWS": ann.arn}, "Action": list(actions)}
     document = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": "arn:aws:s3:::bucket/*"}]}
     world.call("PutBucketPolicy", Bucket="bucket", Policy=json.dumps(document))
 

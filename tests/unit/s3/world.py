@@ -48,9 +48,10 @@ from s3al.s3.records import PartRecord, PublicRecord, Records, Stream, UploadRec
 from s3al.s3.registry import OPERATIONS
 from s3al.s3.state import BucketStates
 from s3al.service.operation import Call, Reply
-from s3al.store import accounts, catalog
+from s3al.store import accounts, catalog, identities
 from s3al.store.accounts import AccountRow
 from s3al.store.catalog import PartRow, UploadRow, VersionRow
+from s3al.store.identities import UserRow
 from s3al.store.schema import create_tables
 from s3al.store.sqlite import SqliteDatabase, SqliteRows
 from s3al.store.sqlite_file import connect
@@ -181,6 +182,13 @@ class World:
         self.call("CreateBucket", Bucket=name, **params)
         return name
 
+    def know(self, user: Principal) -> Principal:
+        """The user, with a row: a bucket policy names nobody who is not there."""
+        name = user.arn.rpartition("/")[2]
+        row = UserRow(user.arn, user.user_id, user.account_id or "", name, "/", NOW_MS)
+        self.change(lambda rows: identities.find_user_by_arn(rows, user.arn) or identities.put_identity(rows, row))
+        return user
+
     def rows(self, fn: Any) -> Any:
         return self.s3.db.read_now(fn)
 
@@ -296,4 +304,15 @@ def open_world(folder: Path, *, region: str = "us-east-1") -> Iterator[World]:
             database.close()
 
 
-__all__ = ["ANONYMOUS", "NOW_MS", "OWNER", "STRANGER", "World", "open_world", "refused", "root_of", "user_of"]
+__all__ = [
+    "ANONYMOUS",
+    "NOW_MS",
+    "OWNER",
+    "STRANGER",
+    "World",
+    "canonical_id",
+    "open_world",
+    "refused",
+    "root_of",
+    "user_of",
+]

@@ -175,13 +175,14 @@ def _world(call: Call, source: _Source) -> _World:
     texts = [document.text for document in (*documents, *((boundary,) if boundary else ()))]
     texts += [call.params["ResourcePolicy"]] if resource else []
     policies = tuple(_parsed(document, PolicyKind.IDENTITY) for document in documents)
+    limit = _parsed(boundary, PolicyKind.BOUNDARY) if boundary else None
     provided = {name.lower() for name in context}
     named = _distinct(key for text in texts for key in _keys_of(text))
     owner = call.params.get("ResourceOwner")
     return _World(
         caller,
         policies,
-        _parsed(boundary, PolicyKind.BOUNDARY) if boundary else None,
+        limit,
         resource,
         access.account_of(owner) or owner if owner else None,
         context,
