@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,19 +18,8 @@ from s3al.iam.accounts import AccessKey, change_settings, create_account, new_ac
 from s3al.iam.errors import IAM_ERRORS
 from s3al.service.operation import Call
 from s3al.store import accounts, catalog
-from support.house import House, open_house
+from support.house import House
 from support.people import allow, give
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with open_house(tmp_path_factory.mktemp("house")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def database(house: House) -> Any:
-    return house.workers[0].s3.db
 
 
 @pytest.fixture
