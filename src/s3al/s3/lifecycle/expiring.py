@@ -33,7 +33,7 @@ from s3al.store.database import Rows
 
 SETTING: Final = "lifecycle"
 _ROW: Final = "lifecycle visit"
-_LOOKED_AT: Final = 2000  # versions of a step
+_LOOKED_AT: Final = 500  # versions of a step: a few ms, so that the worker answers meanwhile
 _ACTED_ON: Final = 200  # versions and uploads of a step, so that other writers need not wait
 
 
