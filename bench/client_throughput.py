@@ -1,7 +1,12 @@
-"""PUT and GET side by side on one s3al server: plain boto3, AWS's encryption client, ours. Speed and peak memory.
+"""PUT and GET side by side: plain boto3, AWS's encryption client, ours. Speed, processor time and peak memory.
 
-arguments: sizes in MB (10 100 1000 by default). Clients take turns, and what counts is the median of the ratios within
-a round: speeds of a shared machine say little. Every run is a fresh process, so that its peak memory is its own.
+Equal footing: one interpreter with one boto3 and one cryptography runs all three, each with its defaults (boto3's
+checksum and payload signature among them), against the same two servers over HTTP on loopback: s3al, which verifies,
+encrypts and syncs, and a bare sink (client_sink.py), which shows the client alone. Who goes first turns from round to
+round (A-B-C, C-B-A), every run is a fresh process so that its peak memory is its own, and what counts is the median of
+the ratios within a round: speeds of a shared machine say little.
+
+arguments: sizes in MB (10 100 1000 by default); `--tls` for s3al over TLS; `--server` or `--sink` for one of the two.
 """
 
 from __future__ import annotations
@@ -14,8 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from client_sink import Sink
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
@@ -23,21 +30,45 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from journeys.client_programs import python_with_aws_client  # noqa: E402
+from support.processes import children_of  # noqa: E402
 from support.server_process import ServerProcess  # noqa: E402
 
-PYTHONS = {"boto3": sys.executable, "aws": str(ROOT / ".venvs/s3ec/bin/python"), "s3al": sys.executable}
+KINDS = ("boto3", "aws", "s3al")
 # size in MB: rounds, and transfers in each, of which the fastest counts
-ROUNDS = {10: (4, 5), 100: (3, 2), 1000: (2, 1)}
+ROUNDS = {10: (6, 5), 100: (6, 3), 1000: (4, 1)}
 WORKER = str(Path(__file__).with_name("client_worker.py"))
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def measured(environ: dict[str, str], kind: str, *arguments: str) -> dict[str, float]:
-    command = [PYTHONS[kind], WORKER, kind, *arguments]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{kind} {arguments[0]} failed: {done.stderr[-2000:]}")
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where transfers go. pids: whose processor time is the other side's."""
+
+    name: str
+    environ: dict[str, str]
+    kms_key: str
+    pids: list[int]
+
+    def processor_s(self) -> float:
+        """User and system time so far of all its processes."""
+        return sum(_ticks(pid) for pid in self.pids) / TICKS_PER_S
+
+    def run(self, kind: str, operation: str, size: int, file: Path, times: int) -> dict[str, float]:
+        """What client_worker.py tells, and the other side's processor seconds for one transfer."""
+        words = (WORKER, kind, operation, str(size), "bench", self.kms_key, str(file), str(times))
+        command = [python_with_aws_client(), *words]
+        before = self.processor_s()
+        done = subprocess.run(command, env=self.environ, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{kind} {operation} failed: {done.stderr[-2000:]}")
+        told: dict[str, float] = json.loads(done.stdout)
+        return told | {"other": (self.processor_s() - before) / times}
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def raw_aes() -> float:
@@ -62,7 +93,7 @@ def sealing_pass() -> float:
     writing = prepare_write(
         config, keyring.generate(config.encryption_algorithm, None), config.encryption_algorithm, instruction_file=False
     )
-    parts = SealedParts(Source(itertools.repeat(piece, 500)), writing.sealer, first_bytes=8 << 20, part_bytes=8 << 20)
+    parts = SealedParts(Source(itertools.repeat(piece, 500)), writing.sealer, whole_bytes=8 << 20, part_bytes=8 << 20)
     began = time.perf_counter()
     while not parts.ended:
         parts.next_part()
@@ -70,56 +101,72 @@ def sealing_pass() -> float:
 
 
 def main() -> None:
-    sizes = [int(one) for one in sys.argv[1:]] or [10, 100, 1000]
+    flags = [one for one in sys.argv[1:] if one.startswith("--")]
+    sizes = [int(one) for one in sys.argv[1:] if not one.startswith("--")] or [10, 100, 1000]
     pairs = [(sealing_pass(), raw_aes()) for _ in range(7)]
     shares = sorted(ours / raw for ours, raw in pairs)
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors", flush=True)
     raw = max(raw for _, raw in pairs)
     print(f"raw AES-256-GCM {raw:.0f} MB/s; the sealing pass is {shares[3]:.2f} of it", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        server = ServerProcess(Path(folder) / "server", ("--workers", "2")).start()
+    tls = ("--tls", "auto") if "--tls" in flags else ()
+    with tempfile.TemporaryDirectory() as folder, Sink() as sink:
+        server = ServerProcess(Path(folder) / "server", ("--workers", "2", *tls)).start()
         try:
-            environ, bucket = server.client_environ(Path(folder) / "home"), "bench"
-            server.client().create_bucket(Bucket=bucket)
-            key = server.client("kms").create_key()["KeyMetadata"]["Arn"]
-            small(environ, bucket, key)
-            for megabytes in sizes:
-                large(environ, megabytes, bucket, key, file=Path(folder) / "body")
+            for place in places(server, sink, Path(folder) / "home"):
+                if not {"--server", "--sink"} & set(flags) or f"--{place.name}" in flags:
+                    small(place)
+                    for megabytes in sizes:
+                        large(place, megabytes, file=Path(folder) / "body")
         finally:
             server.stop()
 
 
-def small(environ: dict[str, str], bucket: str, key: str) -> None:
+def places(server: ServerProcess, sink: Sink, home: Path) -> list[Place]:
+    environ = server.client_environ(home) | {"PYTHONPATH": str(ROOT / "src")}
+    server.client().create_bucket(Bucket="bench")
+    key = server.client("kms").create_key()["KeyMetadata"]["Arn"]
+    pids = [server.process.pid, *children_of(server.process.pid)]
+    return [
+        Place("server", environ, key, pids),
+        Place("sink", environ | {"AWS_ENDPOINT_URL_S3": sink.endpoint}, key, [sink.pid]),
+    ]
+
+
+def small(place: Place) -> None:
     for kind in ("s3al", "aws"):
-        runs = [measured(environ, kind, "small", "1024", bucket, key, "-", "1") for _ in range(3)]
+        runs = [place.run(kind, "small", 1024, Path("-"), 1) for _ in range(3)]
         ratio = statistics.median(one["client"] / one["boto3"] for one in runs)
         each = min(one["client"] for one in runs) / 400 * 1000
-        print(f"1 KiB, put and get: {kind} takes {ratio:.2f} times boto3's time; {each:.2f} ms each", flush=True)
+        told = f"{kind} takes {ratio:.2f} times boto3's time; {each:.2f} ms each"
+        print(f"{place.name}: 1 KiB, put and get: {told}", flush=True)
 
 
-def large(environ: dict[str, str], megabytes: int, bucket: str, key: str, *, file: Path) -> None:
+def large(place: Place, megabytes: int, *, file: Path) -> None:
     size, (rounds, times) = megabytes * 1_000_000, ROUNDS.get(megabytes, (2, 1))
     file.write_bytes(os.urandom(1_000_000) * megabytes)
     for operation in ("put", "get"):
         runs: list[dict[str, dict[str, float]]] = []
         for number in range(rounds):
-            order = [*PYTHONS][number % 3 :] + [*PYTHONS][: number % 3]
-            told = (str(size), bucket, key, str(file), str(times))
-            runs.append({kind: measured(environ, kind, operation, *told) for kind in order})
-        show(f"{operation} {megabytes} MB", runs, megabytes)
+            order = KINDS if number % 2 == 0 else KINDS[::-1]
+            runs.append({kind: place.run(kind, operation, size, file, times) for kind in order})
+        show(f"{place.name}: {operation} {megabytes} MB", runs, megabytes)
     file.unlink()
 
 
 def show(name: str, runs: list[dict[str, dict[str, float]]], megabytes: int) -> None:
-    """Best speeds, largest memory, and the median of the ratios within each round."""
-    shown = []
-    for kind in PYTHONS:
-        speed = max(megabytes / run[kind]["seconds"] for run in runs)
-        shown.append(f"{kind} {speed:6.1f} MB/s +{max(run[kind]['extra_mb'] for run in runs):4.0f} MB")
-    for other in ("aws", "boto3"):
-        ratio = statistics.median(run[other]["seconds"] / run["s3al"]["seconds"] for run in runs)
-        work = statistics.median(run["s3al"]["processor"] / run[other]["processor"] for run in runs)
-        shown.append(f"{ratio:.2f} times {other}'s speed, {work:.2f} times its processor time")
-    print(f"{name:12}", "  ".join(shown), flush=True)
+    """A row for each client: best speed, ratio of speeds (median of rounds, and their span), processor time, memory."""
+    print(f"{name}, {len(runs)} rounds, load {os.getloadavg()[0]:.1f}")
+    for kind in KINDS:
+        mine = [run[kind] for run in runs]
+        ratios = sorted(run[kind]["seconds"] / run["s3al"]["seconds"] for run in runs)
+        print(
+            f"  {kind:5} {megabytes / min(one['seconds'] for one in mine):7.1f} MB/s  "
+            f"ours is {statistics.median(ratios):.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f})  "
+            f"processor {min(one['processor'] for one in mine):.2f} s, "
+            f"other side {min(one['other'] for one in mine):.2f} s  "
+            f"+{max(one['extra_mb'] for one in mine):.0f} MB",
+            flush=True,
+        )
 
 
 main()

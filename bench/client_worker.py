@@ -63,14 +63,22 @@ def peak_kb() -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
+def reset_peak() -> None:
+    """The peak begins anew at what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def main() -> None:
     kind, operation, size, bucket, kms_key, file, times = sys.argv[1:]
-    client, key = client_of(kind, kms_key), f"{kind}-{size}"
+    client, key = client_of(kind, kms_key), f"{'kept' if operation == 'get' else 'swallowed'}-{kind}-{size}"
     client.put_object(Bucket=bucket, Key=f"warm-{kind}", Body=b"warm")
     get(client, bucket, f"warm-{kind}")
     if operation == "small":
         print(json.dumps(in_turn(client, bucket, int(size))))
         return
+    if operation == "get":
+        put(boto3.client("s3") if kind == "boto3" else client_of("s3al", kms_key), bucket, key, file)
+        reset_peak()
     before = peak_kb()
     seconds = []
     for _ in range(int(times)):

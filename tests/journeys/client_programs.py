@@ -56,11 +56,16 @@ def start(name: str, server: ServerProcess, home: Path) -> Program:
 
 
 def _python() -> list[str]:
+    return [python_with_aws_client(), str(CLIENTS / "python/cse.py")]
+
+
+def python_with_aws_client() -> str:
+    """An interpreter that has AWS's Python client, made if it is missing."""
     python = MADE / "s3ec/bin/python"
     if not python.exists():
         _make([sys.executable, "-m", "venv", str(MADE / "s3ec")])
         _make([str(python), "-m", "pip", "install", "-q", "amazon-s3-encryption-client-python==4.0.0"])
-    return [str(python), str(CLIENTS / "python/cse.py")]
+    return str(python)
 
 
 def _java() -> list[str]:

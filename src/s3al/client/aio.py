@@ -295,14 +295,16 @@ class AsyncS3EncryptionClient(_Beside):
         try:
             envelope = await self._envelope(parameters, own, answer.get("Metadata") or {})
             data_key = await self._opened_key(envelope, own)
-            opener = content.opener(envelope, data_key)
             length = answer["ContentLength"]
+
+            def make_opener() -> Opener:
+                return content.opener(envelope, data_key, ciphertext_bytes=length)
+
+            opener = make_opener()
             if opener.authenticates_chunks or self.config.enable_delayed_authentication:
                 pieces = _as_it_comes(source, opener)
             else:
-                pieces = _when_authenticated(
-                    source, lambda: content.opener(envelope, data_key), self.config.spool_memory_bytes, length
-                )
+                pieces = _when_authenticated(source, make_opener, self.config.spool_memory_bytes, length)
             shown = of_plaintext(answer, envelope, length)
         except BaseException:
             source.close()
@@ -406,7 +408,7 @@ async def _when_authenticated(
         ciphertext = await source.read()
         yield opener.update(ciphertext) + opener.finalize()
         return
-    with Spool(memory_bytes) as spool:
+    with Spool(memory_bytes, expected_bytes=length) as spool:
         opener = make_opener()
         try:
             while chunk := await source.read(_CHUNK_BYTES):

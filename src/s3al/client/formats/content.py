@@ -104,8 +104,11 @@ def sealer(envelope: Envelope, data_key: bytes, *, stream_random: bytes = b"") -
     return _GcmSealer(key, iv, associated_data)
 
 
-def opener(envelope: Envelope, data_key: bytes) -> Opener:
-    """What opens the content. Raises CommitmentError if the data key is not the one committed to."""
+def opener(envelope: Envelope, data_key: bytes, *, ciphertext_bytes: int | None = None) -> Opener:
+    """What opens the content. Raises CommitmentError if the data key is not the one committed to.
+
+    ciphertext_bytes: of the whole body, if known: then the tag is found without copying, and no other length opens.
+    """
     check_commitment(envelope, data_key)
     if len(data_key) not in {16, 24, 32}:
         raise DecryptionError
@@ -114,7 +117,7 @@ def opener(envelope: Envelope, data_key: bytes) -> Opener:
     if envelope.suite is STREAM:
         associated_data = stream_associated_data(envelope.message_id, envelope.segment_bytes)
         return _StreamContentOpener(data_key, associated_data, envelope.segment_bytes)
-    return _GcmOpener(*_gcm_parts(envelope, data_key))
+    return _GcmOpener(*_gcm_parts(envelope, data_key), ciphertext_bytes)
 
 
 def check_commitment(envelope: Envelope, data_key: bytes) -> None:
@@ -169,18 +172,30 @@ class _StreamContent:
 
 
 class _GcmOpener:
-    """Holds the last 16 bytes back: they are the tag."""
+    """The last 16 bytes are the tag: found by position if the length is known, held back at every chunk otherwise."""
 
-    __slots__ = ("_context", "_held", "authenticates_chunks")
+    __slots__ = ("_context", "_held", "_left", "authenticates_chunks")
 
-    def __init__(self, key: bytes, iv: bytes, associated_data: bytes) -> None:
+    def __init__(self, key: bytes, iv: bytes, associated_data: bytes, ciphertext_bytes: int | None) -> None:
         # `finalize_with_tag` makes decryptors without a tag possible: the tag comes last.
         self._context: AEADDecryptionContext = Cipher(AES(key), GCM_MODE(iv)).decryptor()
         self._context.authenticate_additional_data(associated_data)
+        self._left = None if ciphertext_bytes is None else max(0, ciphertext_bytes - GCM_TAG_BYTES)
         self._held = b""
         self.authenticates_chunks = False
 
     def update(self, ciphertext: Buffer) -> bytes:
+        if self._left is None:
+            return self._update_holding_back(ciphertext)
+        if len(ciphertext) <= self._left:
+            self._left -= len(ciphertext)
+            return self._context.update(ciphertext)
+        chunk, body = memoryview(ciphertext), self._left
+        self._left = 0
+        self._held = self._held + chunk[body:][: GCM_TAG_BYTES + 1]  # one more than a tag says that there was more
+        return self._context.update(chunk[:body])
+
+    def _update_holding_back(self, ciphertext: Buffer) -> bytes:
         chunk = memoryview(ciphertext)
         if len(chunk) < GCM_TAG_BYTES:
             joined = self._held + chunk
@@ -192,7 +207,7 @@ class _GcmOpener:
         return first + rest if first else rest
 
     def finalize(self) -> bytes:
-        if len(self._held) != GCM_TAG_BYTES:
+        if len(self._held) != GCM_TAG_BYTES or self._left:
             raise DecryptionError
         try:
             return self._context.finalize_with_tag(self._held)

@@ -94,16 +94,20 @@ class DecryptedBody(io.RawIOBase):
         super().close()
 
     def _take(self, amount: int) -> bytes:
-        if len(self._held) >= amount:
-            out, self._held = bytes(self._held[:amount]), self._held[amount:]
-            return out
-        parts, missing = [bytes(self._held)], amount - len(self._held)
+        held, parts, missing = self._held, [], amount
         self._held = memoryview(b"")
-        while missing and (piece := self._next()):
-            parts.append(piece[:missing])
-            self._held = memoryview(piece)[missing:]
+        while missing:
+            if not held:
+                piece = self._next()
+                if not piece or (len(piece) == amount == missing):
+                    parts.append(memoryview(piece))
+                    break
+                held = memoryview(piece)
+            parts.append(held[:missing])
+            held = held[missing:]
             missing -= len(parts[-1])
-        return b"".join(parts)
+        self._held = held
+        return _joined(parts)
 
     def _next(self) -> bytes:
         """The next piece that is not empty; nothing at the end. A failure is a failure each time."""
@@ -124,6 +128,13 @@ class DecryptedBody(io.RawIOBase):
         return b""
 
 
+def _joined(parts: list[memoryview]) -> bytes:
+    """One copy at most: none of a piece that is asked for as it is."""
+    if len(parts) == 1 and isinstance(whole := parts[0].obj, bytes) and len(whole) == len(parts[0]):
+        return whole
+    return b"".join(parts)
+
+
 def opened_as_it_comes(source: Readable, opener: Opener) -> Iterator[bytes]:
     """Plaintext chunk by chunk: authenticated only if the opener authenticates chunks."""
     while chunk := source.read(CHUNK_BYTES):
@@ -138,7 +149,7 @@ def opened_when_authenticated(
     if length is not None and length <= min(memory_bytes, _WHOLE_BYTES):
         yield _opened_whole(source, make_opener())
         return
-    with Spool(memory_bytes) as spool:
+    with Spool(memory_bytes, expected_bytes=length) as spool:
         _authenticate(source, spool, make_opener())
         source.close()
         opener, at = make_opener(), 0

@@ -75,12 +75,16 @@ def decrypted(
     config: S3EncryptionClientConfig, envelope: Envelope, data_key: bytes, source: Readable, *, length: int | None
 ) -> DecryptedBody:
     """The plaintext of a whole body. Raises CommitmentError at once; DecryptionError as it is read."""
-    opener = content.opener(envelope, data_key)
+
+    def make_opener() -> content.Opener:
+        return content.opener(envelope, data_key, ciphertext_bytes=length)
+
+    opener = make_opener()
     if opener.authenticates_chunks or config.enable_delayed_authentication:
         pieces = opened_as_it_comes(source, opener)
     else:
         pieces = opened_when_authenticated(
-            source, lambda: content.opener(envelope, data_key), memory_bytes=config.spool_memory_bytes, length=length
+            source, make_opener, memory_bytes=config.spool_memory_bytes, length=length
         )
     return DecryptedBody(pieces, source.close)
 

@@ -23,13 +23,14 @@ _LARGEST_PART: Final = 512 * 1024 * 1024
 
 
 class SealedParts:
-    """The ciphertext of one body, in parts."""
+    """The ciphertext of one body: one part up to `whole_bytes`, parts of `part_bytes` beyond."""
 
-    def __init__(self, source: Source, sealer: Sealer, *, first_bytes: int, part_bytes: int) -> None:
+    def __init__(self, source: Source, sealer: Sealer, *, whole_bytes: int, part_bytes: int) -> None:
         self._source = source
         self._sealer = sealer
         self._part_bytes = part_bytes
-        self._target = first_bytes
+        # A body that says it is longer need not be gathered up to the bound first.
+        self._target = part_bytes if source.length is not None and source.length > whole_bytes else whole_bytes
         self._number = 0
         self._sent: deque[bytearray] = deque()
         self.ended = False

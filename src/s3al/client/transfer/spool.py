@@ -8,6 +8,8 @@ slow disk and a slow network do not wait for each other. Closing leaves nothing.
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import tempfile
 from collections import deque
@@ -20,12 +22,14 @@ _BEHIND: Final = 4  # pieces written behind at most: memory stays bounded when t
 class Spool:
     """Written once from start to end, then read in any order. Not for several threads at once."""
 
-    def __init__(self, memory_bytes: int) -> None:
-        self._memory_bytes = memory_bytes
-        self._memory = bytearray()
+    def __init__(self, memory_bytes: int, *, expected_bytes: int | None = None) -> None:
+        """expected_bytes: no more memory than that is reserved; more may be written all the same."""
+        self._memory = _memory(memory_bytes if expected_bytes is None else min(memory_bytes, expected_bytes))
+        self._in_memory = 0
         self._file: IO[bytes] | None = None
         self._writer: ThreadPoolExecutor | None = None
         self._behind: deque[Future[int]] = deque()
+        self._read = bytearray()
         self.length = 0
 
     def __enter__(self) -> Self:
@@ -38,8 +42,10 @@ class Spool:
         """Append. Raises OSError of an earlier piece, if the disk refused it."""
         self.length += len(piece)
         if self._file is None:
-            if len(self._memory) + len(piece) <= self._memory_bytes:
-                self._memory += piece
+            end = self._in_memory + len(piece)
+            if end <= len(self._memory):
+                self._memory[self._in_memory : end] = piece
+                self._in_memory = end
                 return
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # closed with the spool
             self._writer = ThreadPoolExecutor(1, thread_name_prefix="s3al-spool")
@@ -53,22 +59,37 @@ class Spool:
         while self._behind:
             self._behind.popleft().result()
 
-    def read(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes from `offset`; nothing past the end."""
+    def read(self, offset: int, length: int) -> memoryview:
+        """At most `length` bytes from `offset`; nothing past the end. Valid until the next call."""
         self.flush()
-        in_memory = len(self._memory)
-        head = bytes(memoryview(self._memory)[offset : offset + length]) if offset < in_memory else b""
+        head = self._memory[min(offset, self._in_memory) : min(offset + length, self._in_memory)]
         if self._file is None or len(head) == length:
             return head
-        tail = os.pread(self._file.fileno(), length - len(head), max(0, offset - in_memory))
-        return head + tail if head else tail
+        if len(self._read) < length:
+            self._read = bytearray(length)
+        room = memoryview(self._read)[:length]
+        room[: len(head)] = head
+        beyond = max(0, offset - self._in_memory)
+        return room[: len(head) + os.preadv(self._file.fileno(), [room[len(head) :]], beyond)]
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.shutdown(wait=True, cancel_futures=True)
         if self._file is not None:
             self._file.close()
-        self._memory = bytearray()
+        self._memory = memoryview(b"")
+
+
+def _memory(size: int) -> memoryview:
+    """Memory that costs nothing until it is written to, in large pages where there are some: single ones cost more,
+    fault by fault, than the ciphering."""
+    if size <= 0:
+        return memoryview(b"")
+    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):
+            area.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(area)
 
 
 def _write_all(file: IO[bytes], piece: bytes) -> int:

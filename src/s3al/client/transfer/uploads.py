@@ -42,7 +42,7 @@ def write(
     parts = SealedParts(
         source,
         writing.sealer,
-        first_bytes=config.multipart_threshold_bytes,
+        whole_bytes=config.multipart_threshold_bytes,
         part_bytes=config.multipart_chunksize_bytes,
     )
     first = parts.next_part()
