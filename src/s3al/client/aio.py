@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Final, Self, TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -20,17 +20,26 @@ from s3al.client.errors import ClientConfigError
 from s3al.client.formats import content
 from s3al.client.formats.content import Opener
 from s3al.client.formats.envelope import Envelope
-from s3al.client.formats.ranges import STREAM_HEADER_BYTES, parse_range
+from s3al.client.formats.ranges import parse_range
 from s3al.client.formats.suites import AlgorithmSuite
 from s3al.client.formats.text import MAX_INSTRUCTION_FILE_BYTES
 from s3al.client.keyrings.cache import CachingKeyring
 from s3al.client.keyrings.port import DataKey, Keyring
-from s3al.client.sync import LISTS, refuse, refuse_presigned
+from s3al.client.sync import LISTS, as_upload_failed, refuse, refuse_presigned
 from s3al.client.transfer import aio_uploads, deleting, presigned, rekeying
+from s3al.client.transfer.aio_bodies import AsyncDecryptedBody, as_it_comes, once, read_in_threads, when_authenticated
 from s3al.client.transfer.bridge import Blocking, in_thread
-from s3al.client.transfer.downloads import check_ranges, not_satisfiable, reader_of
+from s3al.client.transfer.downloads import (
+    FIRST_BYTES,
+    check_ranges,
+    is_empty,
+    not_satisfiable,
+    reader_of,
+    refuse_partial_head,
+)
 from s3al.client.transfer.envelopes import envelope_of, without_instruction_file, wrapped_key_of
 from s3al.client.transfer.files import whole_file
+from s3al.client.transfer.instruction_files import is_missing
 from s3al.client.transfer.listing import with_plaintext_lengths
 from s3al.client.transfer.multipart import LowLevelMultipart
 from s3al.client.transfer.parameters import (
@@ -41,58 +50,16 @@ from s3al.client.transfer.parameters import (
     take_own,
     with_transfer_config,
 )
-from s3al.client.transfer.spool import Spool
 from s3al.client.transfer.uploads import Callback
 
 T = TypeVar("T")
-
-_CHUNK_BYTES: Final = 1024 * 1024
-
-
-class AsyncDecryptedBody:
-    """The plaintext of one object: `await read()`, `async for` chunks, `async with`."""
-
-    def __init__(self, pieces: AsyncIterator[bytes], close: Callable[[], Any]) -> None:
-        self._pieces = pieces
-        self._close = close
-        self._held = b""
-
-    async def read(self, amt: int | None = None) -> bytes:
-        """At most `amt` bytes, all by default; fewer only at the end. Raises DecryptionError."""
-        parts, missing = [self._held], None if amt is None or amt < 0 else amt - len(self._held)
-        self._held = b""
-        while missing is None or missing > 0:
-            piece = await anext(self._pieces, None)
-            if piece is None:
-                break
-            parts.append(piece)
-            missing = None if missing is None else missing - len(piece)
-        whole = b"".join(parts)
-        if amt is not None and amt >= 0:
-            whole, self._held = whole[:amt], whole[amt:]
-        return whole
-
-    async def iter_chunks(self, chunk_size: int = _CHUNK_BYTES) -> AsyncIterator[bytes]:
-        while piece := await self.read(chunk_size):
-            yield piece
-
-    def close(self) -> None:
-        self._held = b""
-        self._close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-
 
 class _Beside:
     """The operations that are worth no second writing: the sync client's code, in a thread beside the loop."""
 
     wrapped_s3_client: Any
     config: S3EncryptionClientConfig
-    _multipart: LowLevelMultipart | None
+    _multipart: LowLevelMultipart
 
     async def delete_object(self, **parameters: Any) -> dict[str, Any]:
         own = take_own(self.config, parameters)
@@ -108,12 +75,12 @@ class _Beside:
     async def list_objects_v2(self, **parameters: Any) -> dict[str, Any]:
         """ListObjectsV2 with lengths of plaintext."""
         answer = await self.wrapped_s3_client.list_objects_v2(**parameters)
-        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
+        return await self._beside(with_plaintext_lengths, parameters, answer)
 
     async def list_objects(self, **parameters: Any) -> dict[str, Any]:
         """ListObjects with lengths of plaintext."""
         answer = await self.wrapped_s3_client.list_objects(**parameters)
-        return await self._beside(with_plaintext_lengths, parameters["Bucket"], answer)
+        return await self._beside(with_plaintext_lengths, parameters, answer)
 
     def get_paginator(self, operation_name: str) -> Any:
         pages = self.wrapped_s3_client.get_paginator(operation_name)
@@ -129,17 +96,24 @@ class _Beside:
         Bucket: str,  # noqa: N803
         Key: str,  # noqa: N803
         ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
-        SourceClient: AsyncS3EncryptionClient | None = None,  # noqa: N803
+        Callback: Callback | None = None,  # noqa: N803
+        SourceClient: Any = None,  # noqa: N803
+        Config: Any = None,  # noqa: N803
     ) -> None:
-        """Open an object and seal it anew under this client's writing key."""
-        source = SourceClient or self
-        loop = asyncio.get_running_loop()
+        """As the sync client's: opened and sealed anew under this client's writing key."""
+        source, reading = SourceClient or self.wrapped_s3_client, self.config
+        if isinstance(SourceClient, AsyncS3EncryptionClient):
+            source, reading = SourceClient.wrapped_s3_client, SourceClient.config
+        from_s3 = Blocking(source, asyncio.get_running_loop())
         target = {**(ExtraArgs or {}), "Bucket": Bucket, "Key": Key}
-        await asyncio.to_thread(
-            rekeying.copy_between_keys,
-            Blocking(source.wrapped_s3_client, loop), Blocking(self.wrapped_s3_client, loop), self.config,
-            CopySource, target, reading=source.config,
-        )  # fmt: skip
+
+        def work(s3: Blocking) -> None:
+            writing = with_transfer_config(self.config, Config)
+            rekeying.copy_between_keys(
+                from_s3, s3, writing, CopySource, target, reading=reading, callback=Callback
+            )
+
+        await in_thread(self.wrapped_s3_client, work, also=from_s3)
 
     async def reencrypt_instruction_file(
         self, keyring: Keyring, *, instruction_file_suffix: str | None = None, **parameters: Any
@@ -149,17 +123,17 @@ class _Beside:
 
     async def create_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
         """As boto3; the parts must be uploaded in order by this client."""
-        return await asyncio.to_thread(self._uploads().create, parameters)
+        return await self._uploads_beside(LowLevelMultipart.create, parameters)
 
     async def upload_part(self, **parameters: Any) -> dict[str, Any]:
         """As boto3; IsLastPart=True ends the object with this part, otherwise completing does."""
-        return await asyncio.to_thread(self._uploads().upload_part, parameters)
+        return await self._uploads_beside(LowLevelMultipart.upload_part, parameters)
 
     async def complete_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(self._uploads().complete, parameters)
+        return await self._uploads_beside(LowLevelMultipart.complete, parameters)
 
     async def abort_multipart_upload(self, **parameters: Any) -> dict[str, Any]:
-        return await asyncio.to_thread(self._uploads().abort, parameters)
+        return await self._uploads_beside(LowLevelMultipart.abort, parameters)
 
     async def generate_presigned_url(self, ClientMethod: str, **parameters: Any) -> str:  # noqa: N803
         """As boto3, of what carries no plaintext."""
@@ -168,20 +142,26 @@ class _Beside:
         return url
 
     async def get_presigned(
-        self, url: str, *, instruction_file_url: str | None = None, EncryptionContext: Mapping[str, str] | None = None  # noqa: N803
+        self,
+        url: str,
+        *,
+        instruction_file_url: str | None = None,
+        EncryptionContext: Mapping[str, str] | None = None,  # noqa: N803
+        verify: bool | str = True,
     ) -> dict[str, Any]:
         """Fetch a presigned GET URL and open it."""
         answer = await asyncio.to_thread(
-            presigned.read, self.config, url, instruction_file_url=instruction_file_url, context=EncryptionContext
-        )
+            presigned.read, self.config, url, instruction_file_url=instruction_file_url, context=EncryptionContext,
+            verify=verify,
+        )  # fmt: skip
         source = answer["Body"]
-        return answer | {"Body": AsyncDecryptedBody(_read_in_threads(source), source.close)}
+        return answer | {"Body": AsyncDecryptedBody(read_in_threads(source), source.close)}
 
-    def _uploads(self) -> LowLevelMultipart:
-        if self._multipart is None:
-            blocking = Blocking(self.wrapped_s3_client, asyncio.get_running_loop())
-            self._multipart = LowLevelMultipart(blocking, self.config)
-        return self._multipart
+    async def _uploads_beside(self, work: Callable[..., dict[str, Any]], parameters: dict[str, Any]) -> dict[str, Any]:
+        def run(s3: Blocking) -> dict[str, Any]:
+            return work(self._multipart.through(s3), parameters)
+
+        return await in_thread(self.wrapped_s3_client, run)
 
     async def _beside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         return await in_thread(self.wrapped_s3_client, work, self.config, *arguments, **named)
@@ -195,7 +175,7 @@ class AsyncS3EncryptionClient(_Beside):
             raise ClientConfigError("the client encrypts already", advice="Give the plain aiobotocore client.")
         self.wrapped_s3_client = client
         self.config = config
-        self._multipart: LowLevelMultipart | None = None
+        self._multipart = LowLevelMultipart(client, config)
 
     def __getattr__(self, name: str) -> Any:
         refuse(name)
@@ -243,7 +223,7 @@ class AsyncS3EncryptionClient(_Beside):
         Config: Any = None,  # noqa: N803
     ) -> None:
         """As boto3."""
-        with await asyncio.to_thread(open, Filename, "rb", 0) as body:
+        with await asyncio.to_thread(open, Filename, "rb", 0) as body, as_upload_failed(Filename, Bucket, Key):
             await self.upload_fileobj(body, Bucket, Key, ExtraArgs, Callback, Config=Config)
 
     async def download_fileobj(
@@ -280,6 +260,7 @@ class AsyncS3EncryptionClient(_Beside):
 
     async def head_object(self, **parameters: Any) -> dict[str, Any]:
         own = take_own(self.config, parameters)
+        refuse_partial_head(parameters)
         answer = await self.wrapped_s3_client.head_object(**parameters)
         envelope = await self._envelope(parameters, own, answer.get("Metadata") or {})
         return of_plaintext(answer, envelope, answer["ContentLength"])
@@ -302,9 +283,9 @@ class AsyncS3EncryptionClient(_Beside):
 
             opener = make_opener()
             if opener.authenticates_chunks or self.config.enable_delayed_authentication:
-                pieces = _as_it_comes(source, opener)
+                pieces = as_it_comes(source, opener)
             else:
-                pieces = _when_authenticated(source, make_opener, self.config.spool_memory_bytes, length)
+                pieces = when_authenticated(source, make_opener, self.config.spool_memory_bytes, length)
             shown = of_plaintext(answer, envelope, length)
         except BaseException:
             source.close()
@@ -314,8 +295,12 @@ class AsyncS3EncryptionClient(_Beside):
     async def _get_range(self, parameters: dict[str, Any], own: OwnParameters) -> dict[str, Any]:
         """The range's segments are fetched and opened at once."""
         header_range = parameters.pop("Range")
-        first = {**parameters, "Range": f"bytes=0-{STREAM_HEADER_BYTES - 1}"}
-        answer = await self.wrapped_s3_client.get_object(**first)
+        try:
+            answer = await self.wrapped_s3_client.get_object(**parameters, **FIRST_BYTES)
+        except ClientError as exc:
+            if not is_empty(exc):
+                raise
+            answer = await self.wrapped_s3_client.get_object(**parameters)
         header = await answer["Body"].read()
         envelope = await self._envelope(parameters, own, answer.get("Metadata") or {})
         check_ranges(self.config, envelope)
@@ -328,7 +313,7 @@ class AsyncS3EncryptionClient(_Beside):
         more = for_further_gets(parameters, answer) | {"Range": f"bytes={start}-{end - 1}"}
         fetched = await self.wrapped_s3_client.get_object(**more)
         plaintext = reader.open_span(wanted, await fetched["Body"].read())
-        body = AsyncDecryptedBody(_once(plaintext), lambda: None)
+        body = AsyncDecryptedBody(once(plaintext), lambda: None)
         place = f"bytes {wanted.start}-{wanted.end - 1}/{reader.length}"
         return {**reader.answer, "ContentLength": wanted.length, "ContentRange": place, "Body": body}
 
@@ -342,7 +327,7 @@ class AsyncS3EncryptionClient(_Beside):
         try:
             answer = await self.wrapped_s3_client.get_object(**request)
         except ClientError as exc:
-            if exc.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+            if is_missing(exc):
                 raise without_instruction_file() from None
             raise
         if answer["ContentLength"] > MAX_INSTRUCTION_FILE_BYTES:
@@ -377,48 +362,4 @@ class _AsyncPaginator:
     async def paginate(self, **given: Any) -> AsyncIterator[dict[str, Any]]:
         plain, config = self._client.wrapped_s3_client, self._client.config
         async for page in self._pages.paginate(**given):
-            yield await in_thread(plain, with_plaintext_lengths, config, given["Bucket"], page)
-
-
-async def _read_in_threads(source: Any) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(source.read, _CHUNK_BYTES):
-        yield piece
-
-
-async def _once(plaintext: bytes) -> AsyncIterator[bytes]:
-    yield plaintext
-
-
-async def _as_it_comes(source: Any, opener: Opener) -> AsyncIterator[bytes]:
-    try:
-        while chunk := await source.read(_CHUNK_BYTES):
-            if plain := opener.update(chunk):
-                yield plain
-        if plain := opener.finalize():
-            yield plain
-    finally:
-        source.close()
-
-
-async def _when_authenticated(
-    source: Any, make_opener: Callable[[], Opener], memory_bytes: int, length: int
-) -> AsyncIterator[bytes]:
-    if length <= memory_bytes:
-        opener = make_opener()
-        ciphertext = await source.read()
-        yield opener.update(ciphertext) + opener.finalize()
-        return
-    with Spool(memory_bytes, expected_bytes=length) as spool:
-        opener = make_opener()
-        try:
-            while chunk := await source.read(_CHUNK_BYTES):
-                await asyncio.to_thread(spool.write, chunk)
-                opener.update(chunk)
-            opener.finalize()
-        finally:
-            source.close()
-        opener, at = make_opener(), 0
-        while chunk := await asyncio.to_thread(spool.read, at, _CHUNK_BYTES):
-            at += len(chunk)
-            yield opener.update(chunk)
-        yield opener.finalize()
+            yield await in_thread(plain, with_plaintext_lengths, config, given, page)

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from s3al.client.config import S3EncryptionClientConfig
@@ -30,7 +31,7 @@ from s3al.errors import S3alError
 
 SUFFIX = ".instruction"
 _DELETED_AT_ONCE = 1000
-_FAILURES = (S3alError, ClientError, BotoCoreError, OSError)
+_FAILURES = (S3alError, ClientError, BotoCoreError, Boto3Error, OSError)
 
 
 class Progress:
@@ -83,7 +84,8 @@ class Done:
 class SyncOptions:
     extra: dict[str, str]
     parallel: int
-    delete: bool
+    delete: bool = False
+    everything: bool = False  # also what is there already
 
 
 def split(url: str) -> tuple[str, str]:
@@ -113,7 +115,7 @@ def listed(s3: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     config = S3EncryptionClientConfig(keyring=AesKeyring(bytes(32)))  # lengths need settings, but no key
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for one in with_plaintext_lengths(s3, config, bucket, page).get("Contents") or []:
+        for one in with_plaintext_lengths(s3, config, {"Bucket": bucket}, page).get("Contents") or []:
             if not one["Key"].endswith(SUFFIX):
                 modified = one["LastModified"].strftime("%Y-%m-%dT%H:%M:%SZ")
                 rows.append({"key": one["Key"], "size": one["Size"], "modified": modified})
@@ -135,7 +137,7 @@ def download(client: Any, source: tuple[str, str], path: Path, progress: Progres
 def sync(client: Any, source: str, target: str, options: SyncOptions, progress: Progress) -> Done:
     """Folder to prefix, or prefix to folder."""
     if source.startswith("s3://") == target.startswith("s3://"):
-        raise ClientConfigError("sync goes between a folder and s3://BUCKET/PREFIX")
+        raise ClientConfigError("one of the two is a folder, the other s3://BUCKET/PREFIX")
     if target.startswith("s3://"):
         return _sync_up(client, Path(source), split(target), options, progress)
     return _sync_down(client, split(source), Path(target), options, progress)
@@ -147,13 +149,17 @@ def _sync_up(
     if not folder.is_dir():
         raise ClientConfigError(f"{folder} is not a folder")
     bucket, prefix = target[0], _as_folder(target[1])
-    there = _remote(client, bucket, prefix)
+    there = {} if options.everything else _remote(client, bucket, prefix)
     here = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     done = Done()
     tasks: list[tuple[str, Callable[[], None]]] = []
     for name, path in here.items():
+        if name.endswith(SUFFIX):
+            done.failures.append(f"{prefix}{name}: names that end in {SUFFIX} belong to instruction files")
+            continue
         told, entry = path.stat(), there.get(name)
-        if entry is not None and entry["Size"] == told.st_size and entry["LastModified"].timestamp() >= told.st_mtime:
+        same = entry is not None and entry["Size"] == told.st_size
+        if entry is not None and same and entry["LastModified"].timestamp() >= told.st_mtime:
             done.unchanged += 1
             continue
         key = f"{prefix}{name}"
@@ -181,7 +187,7 @@ def _sync_down(
         except ClientConfigError as exc:
             done.failures.append(f"{prefix}{name}: {exc}")
             continue
-        if path.is_file():
+        if path.is_file() and not options.everything:
             told = path.stat()
             if told.st_size == entry["Size"] and told.st_mtime >= entry["LastModified"].timestamp():
                 done.unchanged += 1

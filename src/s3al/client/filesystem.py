@@ -9,6 +9,7 @@ whole before a byte of them is given, spooled as ciphertext. A file left by an e
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,15 +18,15 @@ from botocore.exceptions import ClientError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from s3al.client.config import S3EncryptionClientConfig
-from s3al.client.errors import ClientConfigError
+from s3al.client.errors import ClientConfigError, S3EncryptionClientSecurityError
 from s3al.client.formats import content
 from s3al.client.formats.envelope import Envelope
-from s3al.client.formats.ranges import STREAM_HEADER_BYTES, PlainRange, open_unauthenticated, unauthenticated_span
+from s3al.client.formats.ranges import PlainRange, open_unauthenticated, unauthenticated_span
 from s3al.client.formats.suites import STREAM, CommitmentPolicy
 from s3al.client.key_option import keyring_of
 from s3al.client.keyrings.port import Keyring
 from s3al.client.sync import S3EncryptionClient
-from s3al.client.transfer.downloads import RangeReader, find_envelope, reader_of
+from s3al.client.transfer.downloads import RangeReader, find_envelope, first_bytes, reader_of
 from s3al.client.transfer.envelopes import wrapped_key_of
 from s3al.client.transfer.listing import with_plaintext_lengths
 from s3al.client.transfer.parameters import for_further_gets, take_own, total_bytes
@@ -98,7 +99,7 @@ class S3alFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         named: dict[str, Any] = {"Bucket": bucket, "Key": key}
         own = take_own(self.config, named)
         try:
-            answer = self.s3.get_object(**named, Range=f"bytes=0-{STREAM_HEADER_BYTES - 1}")
+            answer = first_bytes(self.s3, named)
         except ClientError as exc:
             raise _translated(exc, path) from exc
         with answer["Body"] as body:
@@ -121,7 +122,7 @@ class S3alFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         full = f"{bucket}/{key}".rstrip("/")
         if key:
             try:
-                head = self.client.head_object(Bucket=bucket, Key=key)
+                head = self._head(bucket, key)
                 return {
                     "name": full, "type": "file", "size": head.get("ContentLength"), "ETag": head["ETag"],
                     "LastModified": head.get("LastModified"),
@@ -137,6 +138,13 @@ class S3alFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         if key and not found.get("KeyCount"):
             raise FileNotFoundError(path)
         return {"name": full, "type": "directory", "size": 0}
+
+    def _head(self, bucket: str, key: str) -> dict[str, Any]:
+        """As for the plaintext; an object that no client encrypted is there all the same, though it does not open."""
+        try:
+            return self.client.head_object(Bucket=bucket, Key=key)
+        except S3EncryptionClientSecurityError:
+            return dict(self.s3.head_object(Bucket=bucket, Key=key))
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         bucket, key = self.split(path)
@@ -155,7 +163,7 @@ class S3alFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
 
     def _rows(self, bucket: str, page: dict[str, Any]) -> list[dict[str, Any]]:
         suffix = self.config.instruction_file_config.suffix
-        shown = with_plaintext_lengths(self.s3, self.config, bucket, page)
+        shown = with_plaintext_lengths(self.s3, self.config, {"Bucket": bucket}, page)
         files = [
             {"name": f"{bucket}/{one['Key']}", "type": "file", "size": one["Size"], "ETag": one.get("ETag"),
              "LastModified": one.get("LastModified")}
@@ -214,7 +222,16 @@ class S3alFile(AbstractBufferedFile):  # type: ignore[misc]
         """Begun with the first part: a small file is one request."""
 
     def _upload_chunk(self, final: bool = False) -> bool:
-        piece = self.buffer.getvalue()
+        try:
+            return self._send(self.buffer.getvalue(), final=final)
+        except BaseException as exc:
+            try:
+                self.discard()
+            except Exception as also:  # noqa: BLE001  # told as a note of the failure that is raised
+                exc.add_note(f"the multipart upload could not be aborted either: {also}")
+            raise
+
+    def _send(self, piece: bytes, *, final: bool) -> bool:
         client = self.fs.client
         create_only = {"IfNoneMatch": "*"} if self.mode == "xb" else {}
         if final and self._upload_id is None:
@@ -234,9 +251,18 @@ class S3alFile(AbstractBufferedFile):  # type: ignore[misc]
 
     def discard(self) -> None:
         """Store nothing of what was written."""
-        if self._upload_id is not None:
-            self.fs.client.abort_multipart_upload(**self._named, UploadId=self._upload_id)
         self.closed = True
+        upload_id, self._upload_id = self._upload_id, None
+        if upload_id is not None:
+            self.fs.client.abort_multipart_upload(**self._named, UploadId=upload_id)
+
+    def __del__(self) -> None:
+        """Who lets go of a file without closing it, as an exception does, has not finished it."""
+        if getattr(self, "mode", "rb") != "rb" and not self.closed:
+            with contextlib.suppress(Exception):
+                self.discard()
+        elif isinstance(getattr(self, "_reader", None), _SpooledReader):
+            self._reader.close()
 
     def close(self) -> None:
         super().close()
@@ -256,11 +282,11 @@ class _SpooledReader:
     def __init__(self, answer: Mapping[str, Any], envelope: Envelope, data_key: bytes, memory_bytes: int) -> None:
         self._envelope = envelope
         self._data_key = data_key
-        self._spool = Spool(memory_bytes)  # closed with the file that reads it
+        self._spool = Spool(memory_bytes, expected_bytes=answer["ContentLength"])  # closed with the file that reads it
         self.length = 0
         self._ciphertext_bytes = 0
         try:
-            opener = content.opener(envelope, data_key)
+            opener = content.opener(envelope, data_key, ciphertext_bytes=answer["ContentLength"])
             with answer["Body"] as body:
                 while chunk := body.read(1024 * 1024):
                     self._spool.write(chunk)

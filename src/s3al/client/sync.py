@@ -9,7 +9,12 @@ objects, is refused by name; every other operation of the client passes through 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
+
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError
 
 from s3al.client.config import S3EncryptionClientConfig
 from s3al.client.errors import ClientConfigError
@@ -17,6 +22,7 @@ from s3al.client.keyrings.port import Keyring
 from s3al.client.transfer import deleting, downloads, files, presigned, rekeying, uploads
 from s3al.client.transfer.listing import PlaintextPaginator, with_plaintext_lengths
 from s3al.client.transfer.multipart import LowLevelMultipart
+from s3al.client.transfer.parameters import with_transfer_config
 from s3al.client.transfer.uploads import Callback
 
 REFUSED: Final = {
@@ -35,6 +41,15 @@ def refuse(name: str) -> None:
     """Raises ClientConfigError for operations that encrypted objects cannot have."""
     if name in REFUSED:
         raise ClientConfigError(f"{name} is not possible with encrypted objects: {REFUSED[name]}")
+
+
+@contextmanager
+def as_upload_failed(filename: str | os.PathLike[str], bucket: str, key: str) -> Iterator[None]:
+    """boto3's upload_file tells S3's refusals as S3UploadFailedError."""
+    try:
+        yield
+    except ClientError as exc:
+        raise S3UploadFailedError(f"Failed to upload {filename} to {bucket}/{key}: {exc}") from exc
 
 
 def refuse_presigned(client_method: str) -> None:
@@ -75,12 +90,12 @@ class S3EncryptionClient:
     def list_objects_v2(self, **parameters: Any) -> dict[str, Any]:
         """ListObjectsV2 with lengths of plaintext (`config.list_plaintext_lengths`)."""
         answer = self.wrapped_s3_client.list_objects_v2(**parameters)
-        return with_plaintext_lengths(self.wrapped_s3_client, self.config, parameters["Bucket"], answer)
+        return with_plaintext_lengths(self.wrapped_s3_client, self.config, parameters, answer)
 
     def list_objects(self, **parameters: Any) -> dict[str, Any]:
         """ListObjects with lengths of plaintext."""
         answer = self.wrapped_s3_client.list_objects(**parameters)
-        return with_plaintext_lengths(self.wrapped_s3_client, self.config, parameters["Bucket"], answer)
+        return with_plaintext_lengths(self.wrapped_s3_client, self.config, parameters, answer)
 
     def get_paginator(self, operation_name: str) -> Any:
         if operation_name in LISTS:
@@ -105,14 +120,21 @@ class S3EncryptionClient:
         Bucket: str,  # noqa: N803
         Key: str,  # noqa: N803
         ExtraArgs: dict[str, Any] | None = None,  # noqa: N803
+        Callback: Callback | None = None,  # noqa: N803
         SourceClient: Any = None,  # noqa: N803
+        Config: Any = None,  # noqa: N803
     ) -> None:
-        """Open an object and seal it anew under this client's writing key. SourceClient: may encrypt too."""
+        """As boto3, but opened and sealed anew under this client's writing key. SourceClient: may encrypt too."""
         source, reading = self.wrapped_s3_client, self.config
         if isinstance(SourceClient, S3EncryptionClient):
             source, reading = SourceClient.wrapped_s3_client, SourceClient.config
+        elif SourceClient is not None:
+            source = SourceClient
         target = {**(ExtraArgs or {}), "Bucket": Bucket, "Key": Key}
-        rekeying.copy_between_keys(source, self.wrapped_s3_client, self.config, CopySource, target, reading=reading)
+        writing = with_transfer_config(self.config, Config)
+        rekeying.copy_between_keys(
+            source, self.wrapped_s3_client, writing, CopySource, target, reading=reading, callback=Callback
+        )
 
     def reencrypt_instruction_file(
         self, keyring: Keyring, *, instruction_file_suffix: str | None = None, **parameters: Any
@@ -147,7 +169,7 @@ class S3EncryptionClient:
         Config: Any = None,  # noqa: N803
     ) -> None:
         """As boto3. Callback gets bytes of plaintext."""
-        with open(Filename, "rb", buffering=0) as body:
+        with open(Filename, "rb", buffering=0) as body, as_upload_failed(Filename, Bucket, Key):
             self.upload_fileobj(body, Bucket, Key, ExtraArgs, Callback, Config=Config)
 
     def upload_fileobj(
@@ -205,9 +227,17 @@ class S3EncryptionClient:
         return url
 
     def get_presigned(
-        self, url: str, *, instruction_file_url: str | None = None, EncryptionContext: dict[str, str] | None = None  # noqa: N803
+        self,
+        url: str,
+        *,
+        instruction_file_url: str | None = None,
+        EncryptionContext: dict[str, str] | None = None,  # noqa: N803
+        verify: bool | str = True,
     ) -> dict[str, Any]:
-        """Fetch a presigned GET URL and open it: Body, Metadata, ContentLength. No credentials for S3 are needed."""
+        """Fetch a presigned GET URL and open it: Body, Metadata, ContentLength. No credentials for S3 are needed.
+
+        verify: as boto3's: True, False, or a file of CA certificates.
+        """
         return presigned.read(
-            self.config, url, instruction_file_url=instruction_file_url, context=EncryptionContext
+            self.config, url, instruction_file_url=instruction_file_url, context=EncryptionContext, verify=verify
         )

@@ -37,6 +37,8 @@ def cp(
     target: Annotated[str, typer.Argument(help="A file or folder, - for standard output, or s3://BUCKET/KEY.")],
     key: KeyOption,
     object_format: FormatOption = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="A folder, and all that is in it.")] = False,
+    parallel: ParallelOption = 8,
     quiet: QuietOption = False,
     endpoint_url: Endpoint = None,
     profile: Profile = None,
@@ -44,11 +46,17 @@ def cp(
     ca_bundle: CaBundle = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy one file up or down, or one object to another, encrypted with KEY."""
+    """Copy a file or a folder up or down, or one object to another, encrypted with KEY."""
     from s3al.client import bulk
 
     client = client_of(key, Server(endpoint_url, profile, region, ca_bundle))
     extra = extra_of(key, object_format)
+    if recursive:
+        options = bulk.SyncOptions(extra, parallel, everything=True)
+        with bulk.Progress(quiet=quiet) as progress:
+            done = bulk.sync(client, source, target, options, progress)
+        tell(done, f"{done.copied} copied", as_json=as_json)
+        return
     if target.startswith("s3://"):
         with bulk.Progress(quiet=quiet) as progress:
             target = _copy_up(client, source, target, extra, progress)

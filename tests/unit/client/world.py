@@ -5,6 +5,9 @@ They keep what was sent as it was sent, so that tests can look at it, alter it a
 
 from __future__ import annotations
 
+import asyncio
+import copy
+import dataclasses
 import hashlib
 import io
 import json
@@ -17,6 +20,8 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+
+from s3al.client import AesKeyring
 
 _MODEL = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x").meta
 
@@ -179,6 +184,36 @@ class FakeS3:
         return {}
 
 
+class _AsyncBody:
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    async def read(self, amount: int | None = None) -> bytes:
+        await asyncio.sleep(0)
+        return self._body.read(amount)
+
+    def close(self) -> None:
+        self._body.close()
+
+
+@dataclass
+class AsyncFakeS3:
+    """The same S3, by aiobotocore's calling convention."""
+
+    s3: FakeS3
+    meta: Any = _MODEL
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.s3, name)
+
+        async def call(**parameters: Any) -> dict[str, Any]:
+            await asyncio.sleep(0)
+            answer = method(**parameters)
+            return answer | {"Body": _AsyncBody(answer["Body"])} if "Body" in answer else answer
+
+        return call
+
+
 @dataclass
 class FakeKms:
     """Blobs are names of entries kept here. manager: who manages the keys it describes."""
@@ -219,3 +254,19 @@ class FakeKms:
 
 def metadata_json(value: dict[str, str]) -> str:
     return json.dumps(value)
+
+
+def filesystem_on(s3: FakeS3, keyring: Any) -> Any:
+    """s3al:// on this S3: a filesystem whose boto3 clients, which cost time, are made once."""
+    from s3al.client import S3EncryptionClient
+    from s3al.client.filesystem import S3alFileSystem
+
+    made_with = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    made = S3alFileSystem(keyring=_ANY_KEYRING, client_kwargs=made_with)  # fsspec keeps it
+    fs = copy.copy(made)
+    fs.s3, fs.config = s3, dataclasses.replace(made.config, keyring=keyring)
+    fs.client = S3EncryptionClient(s3, fs.config)
+    return fs
+
+
+_ANY_KEYRING = AesKeyring(bytes(32))

@@ -16,8 +16,9 @@ from s3al.client.config import S3EncryptionClientConfig
 from s3al.client.errors import ObjectTooLargeError, SourceError
 from s3al.client.formats.content import Sealer
 from s3al.client.keyrings.port import DataKey
-from s3al.client.transfer.envelopes import INSTRUCTION_MARK, prepare_write
-from s3al.client.transfer.parameters import OwnParameters, checked_metadata, for_instruction_file, known
+from s3al.client.transfer.envelopes import prepare_write
+from s3al.client.transfer.instruction_files import awritten_beside
+from s3al.client.transfer.parameters import OwnParameters, checked_metadata, known
 from s3al.client.transfer.sealing import MAX_PARTS, check_length
 from s3al.client.transfer.sources import PlaintextChecks, Source
 from s3al.client.transfer.uploads import Callback, part_of, watcher
@@ -47,25 +48,21 @@ async def write(
     )
     parameters["Metadata"] = metadata | dict(writing.entries)
 
-    async def before_visible() -> None:
-        checks.verify()
-        if writing.instruction is not None:
-            request = for_instruction_file(s3, "PutObject", parameters, own.suffix)
-            await s3.put_object(**request, Body=writing.instruction, Metadata={INSTRUCTION_MARK: ""})
-
     first = await _sealed(source, writing.sealer, config.multipart_threshold_bytes)
     if source.ended:
-        await before_visible()
-        answer: dict[str, Any] = await s3.put_object(**parameters, Body=bytes(first))
+        checks.verify()
+        async with awritten_beside(s3, parameters, writing.instruction, own.suffix):
+            answer: dict[str, Any] = await s3.put_object(**parameters, Body=first)
         return answer
     created = await s3.create_multipart_upload(**known(s3, "CreateMultipartUpload", parameters))
     upload_id = {"UploadId": created["UploadId"]}
     try:
         named = known(s3, "UploadPart", parameters) | upload_id
         sent = await _send_all(s3, named, first, source, writing.sealer, config=config)
-        await before_visible()
+        checks.verify()
         named = known(s3, "CompleteMultipartUpload", parameters) | upload_id
-        completed: dict[str, Any] = await s3.complete_multipart_upload(**named, MultipartUpload={"Parts": sent})
+        async with awritten_beside(s3, parameters, writing.instruction, own.suffix):
+            completed: dict[str, Any] = await s3.complete_multipart_upload(**named, MultipartUpload={"Parts": sent})
         return completed
     except BaseException as exc:
         try:
@@ -130,6 +127,7 @@ class _Source:
 
     def __init__(self, body: Any, watch: Callable[[memoryview], None]) -> None:
         self.ended = False
+        self._ahead = b""  # read already: else a body that fills its last part would need one more
         self._watch = watch
         self._async_pieces: Any = None
         self._sync: Source | None = None
@@ -145,15 +143,19 @@ class _Source:
     async def read(self, target: int) -> bytes:
         """At least `target` bytes, fewer only at the end (`ended`). Raises SourceError."""
         parts, held = [], 0
-        while held < target:
-            piece = await self._piece()
-            if not piece:
-                self.ended = True
-                break
-            self._watch(memoryview(piece))
+        piece = self._ahead or await self._watched_piece()
+        while piece and held < target:
             parts.append(piece)
             held += len(piece)
+            piece = await self._watched_piece()
+        self._ahead, self.ended = piece, not piece
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _watched_piece(self) -> bytes:
+        piece = await self._piece()
+        if piece:
+            self._watch(memoryview(piece))
+        return piece
 
     async def _piece(self) -> bytes:
         if self._sync is not None:

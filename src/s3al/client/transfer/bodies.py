@@ -14,12 +14,12 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
-from s3al.client.errors import DecryptionError
+from s3al.client.errors import DecryptionError, S3EncryptionClientError
 from s3al.client.formats.content import Opener
 from s3al.client.transfer.spool import Spool
 
 CHUNK_BYTES: Final = 1024 * 1024
-_WHOLE_BYTES: Final = 8 * 1024 * 1024  # up to this the plaintext is opened once and held, beyond it is opened twice
+WHOLE_BYTES: Final = 8 * 1024 * 1024  # up to this the plaintext is opened once and held, beyond it is opened twice
 
 
 class Readable(Protocol):
@@ -119,13 +119,19 @@ class DecryptedBody(io.RawIOBase):
             for piece in self._pieces:
                 if piece:
                     return piece
-        except Exception as exc:
-            self._failure = exc
+        except BaseException as exc:
+            # Also after KeyboardInterrupt: the generator has ended with it, which must not look like the end.
+            self._failure = failure_of(exc)
             self._held = memoryview(b"")
             self._close()
             raise
         self._close()
         return b""
+
+
+def failure_of(exc: BaseException) -> Exception:
+    """What a body raises from now on, after `exc` was raised."""
+    return exc if isinstance(exc, Exception) else S3EncryptionClientError("the object was not read to its end")
 
 
 def _joined(parts: list[memoryview]) -> bytes:
@@ -146,7 +152,7 @@ def opened_when_authenticated(
     source: Readable, make_opener: Callable[[], Opener], *, memory_bytes: int, length: int | None
 ) -> Iterator[bytes]:
     """Plaintext after the whole was authenticated: small objects at once, others from a spool of ciphertext."""
-    if length is not None and length <= min(memory_bytes, _WHOLE_BYTES):
+    if length is not None and length <= min(memory_bytes, WHOLE_BYTES):
         yield _opened_whole(source, make_opener())
         return
     with Spool(memory_bytes, expected_bytes=length) as spool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -37,6 +37,7 @@ from s3al.client.transfer.bodies import (
     opened_when_authenticated,
 )
 from s3al.client.transfer.envelopes import envelope_of, without_instruction_file, wrapped_key_of
+from s3al.client.transfer.instruction_files import is_missing
 from s3al.client.transfer.parameters import (
     OwnParameters,
     for_further_gets,
@@ -46,8 +47,6 @@ from s3al.client.transfer.parameters import (
     take_own,
     total_bytes,
 )
-
-_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 def read(s3: Any, config: S3EncryptionClientConfig, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +110,7 @@ def fetch_instruction_file(s3: Any, parameters: Mapping[str, Any], suffix: str) 
     try:
         answer = s3.get_object(**for_instruction_file(s3, "GetObject", parameters, suffix))
     except ClientError as exc:
-        if exc.response.get("Error", {}).get("Code") in _MISSING:
+        if is_missing(exc):
             raise without_instruction_file() from None
         raise
     with answer["Body"] as body:
@@ -125,9 +124,16 @@ def head(s3: Any, config: S3EncryptionClientConfig, given: Mapping[str, Any]) ->
     """HeadObject as it is for the plaintext. No key is asked for."""
     parameters = dict(given)
     own = take_own(config, parameters)
+    refuse_partial_head(parameters)
     answer = s3.head_object(**parameters)
     envelope = find_envelope(s3, config, parameters, own, answer.get("Metadata") or {})
     return of_plaintext(answer, envelope, answer["ContentLength"])
+
+
+def refuse_partial_head(parameters: Mapping[str, Any]) -> None:
+    """Raises ClientConfigError for a HEAD of a part or a range, whose length says nothing of the plaintext."""
+    if parameters.keys() & {"PartNumber", "Range"}:
+        raise ClientConfigError("only a whole encrypted object has a head", advice="Leave out PartNumber and Range.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +164,7 @@ def range_reader(
     s3: Any, config: S3EncryptionClientConfig, parameters: Mapping[str, Any], own: OwnParameters
 ) -> RangeReader:
     """One GET of the first bytes brings envelope, length, header. Raises PolicyError for what no range can prove."""
-    first = dict(parameters) | {"Range": f"bytes=0-{STREAM_HEADER_BYTES - 1}"}
-    answer = s3.get_object(**known(s3, "GetObject", first))
+    answer = first_bytes(s3, known(s3, "GetObject", parameters))
     with answer["Body"] as body:
         header: bytes = body.read(STREAM_HEADER_BYTES)
     envelope = find_envelope(s3, config, parameters, own, answer.get("Metadata") or {})
@@ -171,6 +176,23 @@ def range_reader(
         return s3.get_object(**pinned, Range=f"bytes={start}-{end - 1}")
 
     return reader_of(answer, header, envelope, data_key, fetch)
+
+
+FIRST_BYTES: Final = {"Range": f"bytes=0-{STREAM_HEADER_BYTES - 1}"}
+
+
+def first_bytes(s3: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The GET that brings envelope and header. An empty object has no first byte, but it too says what it is."""
+    try:
+        return dict(s3.get_object(**parameters, **FIRST_BYTES))
+    except ClientError as exc:
+        if not is_empty(exc):
+            raise
+        return dict(s3.get_object(**parameters))
+
+
+def is_empty(exc: ClientError) -> bool:
+    return exc.response.get("Error", {}).get("Code") in {"InvalidRange", "416"}
 
 
 def check_ranges(config: S3EncryptionClientConfig, envelope: Envelope) -> None:

@@ -69,8 +69,15 @@ def download_file(
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A file beside `path` that takes its name, and mode of a new file, when the block ends; else it vanishes."""
+    """A file beside `path` that takes its name, and mode of a new file, when the block ends; else it vanishes.
+
+    What is there and no regular file (a pipe, /dev/stdout) is written to, as boto3 does, never replaced.
+    """
     target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        with target.open("wb") as file:
+            yield file
+        return
     descriptor, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
     try:
         with os.fdopen(descriptor, "wb") as file:

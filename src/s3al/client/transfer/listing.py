@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
@@ -21,21 +22,28 @@ from s3al.client.formats.suites import GCM_TAG_BYTES
 from s3al.client.formats.text import MAX_INSTRUCTION_FILE_BYTES, decode_instruction_file
 
 _PARALLEL: Final = 16
+_PLACE: Final = ("Bucket", "ExpectedBucketOwner", "RequestPayer")
 
 
 def with_plaintext_lengths(
-    s3: Any, config: S3EncryptionClientConfig, bucket: str, answer: dict[str, Any]
+    s3: Any, config: S3EncryptionClientConfig, parameters: Mapping[str, Any], answer: dict[str, Any]
 ) -> dict[str, Any]:
-    """`answer` of ListObjects(V2), each Size that of the plaintext; CiphertextSize is what is stored."""
+    """`answer` of ListObjects(V2), each Size that of the plaintext; CiphertextSize is what is stored.
+
+    parameters: of the list; who asked for keys in URL encoding got them so.
+    """
     entries: list[dict[str, Any]] = answer.get("Contents") or []
     if not entries or not config.list_plaintext_lengths:
         return answer
     suffix = config.instruction_file_config.suffix
-    keys = {entry["Key"] for entry in entries}
+    key_of = unquote_plus if parameters.get("EncodingType") == "url" else str
+    keys = {key_of(entry["Key"]) for entry in entries}
+    place = {name: parameters[name] for name in _PLACE if name in parameters}
 
     def length_of(entry: Mapping[str, Any]) -> int | None:
-        beside = f"{entry['Key']}{suffix}"
-        return _plaintext_bytes(s3, bucket, str(entry["Key"]), beside if beside in keys else None)
+        key = key_of(entry["Key"])
+        beside = f"{key}{suffix}"
+        return _plaintext_bytes(s3, place, key, beside if beside in keys else None)
 
     with ThreadPoolExecutor(min(_PARALLEL, len(entries)), thread_name_prefix="s3al-list") as threads:
         lengths = list(threads.map(length_of, entries))
@@ -46,16 +54,16 @@ def with_plaintext_lengths(
     return {**answer, "Contents": changed}
 
 
-def _plaintext_bytes(s3: Any, bucket: str, key: str, instruction_file: str | None) -> int | None:
+def _plaintext_bytes(s3: Any, place: Mapping[str, Any], key: str, instruction_file: str | None) -> int | None:
     """None if the object is not encrypted, or nothing but decrypting would tell."""
     try:
-        head = s3.head_object(Bucket=bucket, Key=key)
+        head = s3.head_object(**place, Key=key)
         entries, ciphertext_bytes = entries_of(head.get("Metadata") or {}), int(head["ContentLength"])
         if not key_is_elsewhere(entries):
             return decode(entries).plaintext_bytes(ciphertext_bytes)
         if instruction_file is None:
             return _length_without_key(entries, ciphertext_bytes)
-        with s3.get_object(Bucket=bucket, Key=instruction_file)["Body"] as body:
+        with s3.get_object(**place, Key=instruction_file)["Body"] as body:
             found = decode_instruction_file(body.read(MAX_INSTRUCTION_FILE_BYTES))
         return decode(entries, found).plaintext_bytes(ciphertext_bytes)
     except (ClientError, EnvelopeError, PlaintextObjectError):
@@ -82,4 +90,4 @@ class PlaintextPaginator:
 
     def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
         for page in self._paginator.paginate(**given):
-            yield with_plaintext_lengths(self._s3, self._config, given["Bucket"], page)
+            yield with_plaintext_lengths(self._s3, self._config, given, page)

@@ -17,9 +17,10 @@ from typing import Any
 from s3al.client.config import S3EncryptionClientConfig
 from s3al.client.errors import ClientConfigError
 from s3al.client.transfer.envelopes import Writing, prepare_write
+from s3al.client.transfer.instruction_files import written_beside
 from s3al.client.transfer.parameters import OwnParameters, checked_metadata, known, take_own
 from s3al.client.transfer.sources import PlaintextChecks, Source
-from s3al.client.transfer.uploads import part_of, put_instruction_file
+from s3al.client.transfer.uploads import part_of
 
 
 @dataclass(slots=True)
@@ -31,6 +32,8 @@ class _Upload:
     ended: bool = False
     pending: bytearray | None = field(default=None, repr=False)  # sealed, its request not answered yet
     pending_digest: bytes = b""
+    end: bytes | None = field(default=None, repr=False)  # the tag, if it is a part of its own
+    end_part: dict[str, Any] | None = None  # and that part's entry, once it has arrived
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -41,6 +44,12 @@ class LowLevelMultipart:
         self._s3 = s3
         self._config = config
         self._uploads: dict[str, _Upload] = {}
+
+    def through(self, s3: Any) -> LowLevelMultipart:
+        """The same uploads, by another way to the same S3."""
+        other = LowLevelMultipart(s3, self._config)
+        other._uploads = self._uploads
+        return other
 
     def create(self, given: dict[str, Any]) -> dict[str, Any]:
         parameters = dict(given)
@@ -76,16 +85,13 @@ class LowLevelMultipart:
             parts = list((given.get("MultipartUpload") or {}).get("Parts") or [])
             if upload.pending is not None:
                 raise ClientConfigError("a part has not arrived", advice="Send it again, or abort the upload.")
-            if not upload.ended:
-                number = upload.next_number
-                named = known(self._s3, "UploadPart", upload.parameters) | {"UploadId": given["UploadId"]}
-                named.pop("ContentLength", None)
-                tag = upload.writing.sealer.finalize()
-                upload.ended = True
-                parts.append(part_of(number, self._s3.upload_part(**named, PartNumber=number, Body=tag)))
-            put_instruction_file(self._s3, upload.parameters, upload.writing, upload.own)
+            if [part.get("PartNumber") for part in parts] != list(range(1, upload.next_number)):
+                raise ClientConfigError("an encrypted upload is completed with all its parts, in their order")
+            if end := self._end_part(upload, given["UploadId"]):
+                parts.append(end)
             request = {**given, "MultipartUpload": {"Parts": parts}}
-            answer: dict[str, Any] = self._s3.complete_multipart_upload(**request)
+            with written_beside(self._s3, upload.parameters, upload.writing.instruction, upload.own.suffix):
+                answer: dict[str, Any] = self._s3.complete_multipart_upload(**request)
         self._uploads.pop(given["UploadId"], None)
         return answer
 
@@ -93,6 +99,17 @@ class LowLevelMultipart:
         self._uploads.pop(given.get("UploadId", ""), None)
         answer: dict[str, Any] = self._s3.abort_multipart_upload(**given)
         return answer
+
+    def _end_part(self, upload: _Upload, upload_id: str) -> dict[str, Any] | None:
+        """The entry of the part that holds the end, sent once; None if the last part brought it. May be asked again."""
+        if not upload.ended:
+            upload.end, upload.ended = upload.writing.sealer.finalize(), True
+        if upload.end is not None and upload.end_part is None:
+            number = upload.next_number
+            named = known(self._s3, "UploadPart", upload.parameters) | {"UploadId": upload_id}
+            named.pop("ContentLength", None)
+            upload.end_part = part_of(number, self._s3.upload_part(**named, PartNumber=number, Body=upload.end))
+        return upload.end_part
 
     def _upload(self, given: dict[str, Any]) -> _Upload:
         try:

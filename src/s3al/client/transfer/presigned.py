@@ -44,9 +44,10 @@ def read(
     *,
     instruction_file_url: str | None = None,
     context: Mapping[str, str] | None = None,
+    verify: bool | str = True,
 ) -> dict[str, Any]:
-    """GetObject by URL."""
-    response = _fetch(url)
+    """GetObject by URL. verify: as boto3's."""
+    response = _fetch(url, verify)
     source = _Fetched(response)
     try:
         answer = _answer(response)
@@ -54,7 +55,7 @@ def read(
         if envelope is None:
             if instruction_file_url is None:
                 raise without_instruction_file()
-            envelope = envelope_of(config, answer["Metadata"], _instruction(instruction_file_url))
+            envelope = envelope_of(config, answer["Metadata"], _instruction(instruction_file_url, verify))
             assert envelope is not None
         data_key = config.keyring.unwrap(envelope.suite, wrapped_key_of(envelope), context)
         body = decrypted(config, envelope, data_key, source, length=answer["ContentLength"])
@@ -80,19 +81,19 @@ def _answer(response: Any) -> dict[str, Any]:
     return answer
 
 
-def _instruction(url: str) -> bytes:
-    source = _Fetched(_fetch(url))
+def _instruction(url: str, verify: bool | str) -> bytes:
+    source = _Fetched(_fetch(url, verify))
     try:
-        return source.read(MAX_INSTRUCTION_FILE_BYTES)
+        return source.read(MAX_INSTRUCTION_FILE_BYTES + 1)
     finally:
         source.close()
 
 
-def _fetch(url: str) -> Any:
+def _fetch(url: str, verify: bool | str) -> Any:
     """The answer, its body not read yet. Redirects are not followed."""
     if not url.startswith(("https://", "http://")):
         raise ClientConfigError("a presigned URL begins with https:// or http://")
-    response = URLLib3Session().send(AWSRequest("GET", url, stream_output=True).prepare())
+    response = URLLib3Session(verify=verify).send(AWSRequest("GET", url, stream_output=True).prepare())
     if response.status_code != 200:
         status = response.status_code
         response.raw.close()

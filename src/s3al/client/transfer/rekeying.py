@@ -10,8 +10,8 @@ object: the same data key, proven by its commitment where the format has one, un
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl, unquote
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from s3al.client.config import S3EncryptionClientConfig
 from s3al.client.errors import ClientConfigError
@@ -21,9 +21,14 @@ from s3al.client.formats.envelope import user_metadata as without_envelope
 from s3al.client.formats.suites import ObjectFormat
 from s3al.client.keyrings.port import DataKey, Keyring, WrappedKey
 from s3al.client.transfer.downloads import fetch_instruction_file, find_envelope, read
-from s3al.client.transfer.envelopes import INSTRUCTION_MARK, instruction_body, wrapped_key_of
-from s3al.client.transfer.parameters import checked_metadata, for_instruction_file, known, take_own
-from s3al.client.transfer.uploads import write
+from s3al.client.transfer.envelopes import instruction_body, wrapped_key_of
+from s3al.client.transfer.instruction_files import BesideObject, written_beside
+from s3al.client.transfer.parameters import checked_metadata, known, take_own
+from s3al.client.transfer.uploads import Callback, write
+
+_KEPT: Final = (
+    "ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl", "StorageClass",
+)  # fmt: skip
 
 
 def copy_object(s3: Any, config: S3EncryptionClientConfig, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,12 +42,10 @@ def copy_object(s3: Any, config: S3EncryptionClientConfig, given: Mapping[str, A
     instruction = fetch_instruction_file(s3, source, suffix) if key_is_elsewhere(entries) else None
     if parameters.get("MetadataDirective") == "REPLACE":
         parameters["Metadata"] = checked_metadata(parameters) | entries
-    if instruction is not None:
-        request = for_instruction_file(s3, "PutObject", parameters, suffix)
-        s3.put_object(**request, Body=instruction, Metadata={INSTRUCTION_MARK: ""})
     # Pinned: what was looked at is what is copied.
     parameters.setdefault("CopySourceIfMatch", head["ETag"])
-    answer: dict[str, Any] = s3.copy_object(**parameters)
+    with written_beside(s3, parameters, instruction, suffix):
+        answer: dict[str, Any] = s3.copy_object(**parameters)
     return answer
 
 
@@ -54,17 +57,18 @@ def copy_between_keys(
     target: Mapping[str, Any],
     *,
     reading: S3EncryptionClientConfig | None = None,
+    callback: Callback | None = None,
 ) -> dict[str, Any]:
     """Open the source, seal it anew under the writing key, store it as `target`. reading: settings of the source."""
     named = {**source_of(copy_source)}
     opened = read(source_s3, reading or config, named)
-    kept: dict[str, Any] = {
-        name: opened[name]
-        for name in ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
-        if name in opened
-    }
     with opened["Body"] as body:
-        return write(s3, config, {**kept, "Metadata": without_envelope(opened["Metadata"]), **target}, body)
+        kept: dict[str, Any] = {name: opened[name] for name in _KEPT if name in opened}
+        if opened.get("TagCount") and "Tagging" not in target:
+            told = source_s3.get_object_tagging(**known(source_s3, "GetObjectTagging", named))
+            kept["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in told["TagSet"]])
+        kept["Metadata"] = without_envelope(opened["Metadata"])
+        return write(s3, config, {**kept, **target}, body, callback=callback)
 
 
 def rewrap_instruction_file(
@@ -105,8 +109,7 @@ def rewrap_instruction_file(
         in_instruction_file=True,
     )
     _on_object, beside = split_for_instruction_file(encode(renewed))
-    request = for_instruction_file(s3, "PutObject", parameters, suffix or own.suffix)
-    s3.put_object(**request, Body=instruction_body(beside), Metadata={INSTRUCTION_MARK: ""})
+    s3.put_object(**BesideObject(s3, parameters, suffix or own.suffix).write(instruction_body(beside)))
     return renewed
 
 

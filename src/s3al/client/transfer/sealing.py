@@ -32,6 +32,7 @@ class SealedParts:
         # A body that says it is longer need not be gathered up to the bound first.
         self._target = part_bytes if source.length is not None and source.length > whole_bytes else whole_bytes
         self._number = 0
+        self._ahead = memoryview(b"")  # read already: else a body that fills its last part would need one more
         self._sent: deque[bytearray] = deque()
         self.ended = False
 
@@ -47,16 +48,15 @@ class SealedParts:
         target, at = self._target, 0
         remaining = self._source.length
         part = self._memory(self._room(target if remaining is None else min(target, remaining)))
-        while at < target and not self.ended:
-            piece = self._source.read()
-            if not piece:
-                self.ended = True
-                break
+        piece = self._ahead or self._source.read()
+        while piece and at < target:
             needed = at + self._sealer.room_bytes(len(piece))
             if needed > len(part):
                 part.extend(bytes(max(needed - len(part), min(self._room(target) - len(part), len(part)))))
             with memoryview(part) as view:
                 at += self._sealer.update_into(piece, view[at:])
+            piece = self._source.read()
+        self._ahead, self.ended = piece, not piece
         last = self._sealer.finalize() if self.ended else b""
         part[at:] = last
         self._target = min(_LARGEST_PART, self._part_bytes << (self._number // _GROWTH_EVERY))

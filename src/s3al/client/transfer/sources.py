@@ -78,8 +78,8 @@ class Source:
 def _remaining(body: Any) -> int | None:
     try:
         if isinstance(body, io.BytesIO):
-            return body.getbuffer().nbytes - body.tell()
-        return os.fstat(body.fileno()).st_size - int(body.tell())
+            return max(0, body.getbuffer().nbytes - body.tell())
+        return max(0, os.fstat(body.fileno()).st_size - int(body.tell()))
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
         return None
 

@@ -10,13 +10,15 @@ fail on our side is behind us, just before its object.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from s3al.client.config import S3EncryptionClientConfig
-from s3al.client.transfer.envelopes import INSTRUCTION_MARK, Writing, prepare_write
-from s3al.client.transfer.parameters import OwnParameters, checked_metadata, for_instruction_file, known, take_own
+from s3al.client.transfer.envelopes import prepare_write
+from s3al.client.transfer.instruction_files import written_beside
+from s3al.client.transfer.parameters import checked_metadata, known, take_own
 from s3al.client.transfer.sealing import SealedParts, check_length
 from s3al.client.transfer.sources import PlaintextChecks, Source
 
@@ -48,19 +50,17 @@ def write(
     first = parts.next_part()
     if parts.ended:
         checks.verify()
-        put_instruction_file(s3, parameters, writing, own)
-        answer: dict[str, Any] = s3.put_object(**parameters, Body=first)
+        with written_beside(s3, parameters, writing.instruction, own.suffix):
+            answer: dict[str, Any] = s3.put_object(**parameters, Body=first)
         return answer
-    return _Multipart(s3, config, parameters).run(
-        first, parts, before_complete=lambda: _complete_checks(s3, checks, parameters, writing, own)
-    )
 
+    @contextmanager
+    def completing() -> Iterator[None]:
+        checks.verify()
+        with written_beside(s3, parameters, writing.instruction, own.suffix):
+            yield
 
-def _complete_checks(
-    s3: Any, checks: PlaintextChecks, parameters: Mapping[str, Any], writing: Writing, own: OwnParameters
-) -> None:
-    checks.verify()
-    put_instruction_file(s3, parameters, writing, own)
+    return _Multipart(s3, config, parameters).run(first, parts, completing=completing)
 
 
 def watcher(checks: PlaintextChecks, callback: Callback | None) -> Callable[[memoryview], None]:
@@ -75,13 +75,6 @@ def watcher(checks: PlaintextChecks, callback: Callback | None) -> Callable[[mem
     return watch
 
 
-def put_instruction_file(s3: Any, parameters: Mapping[str, Any], writing: Writing, own: OwnParameters) -> None:
-    """Write the instruction file, if this write has one."""
-    if writing.instruction is not None:
-        request = for_instruction_file(s3, "PutObject", parameters, own.suffix)
-        s3.put_object(**request, Body=writing.instruction, Metadata={INSTRUCTION_MARK: ""})
-
-
 class _Multipart:
     """One multipart upload: parts sent by threads, in flight no more than the bound."""
 
@@ -93,16 +86,17 @@ class _Multipart:
         self._upload_id = ""
 
     def run(
-        self, first: bytearray, parts: SealedParts, *, before_complete: Callable[[], None]
+        self, first: bytearray, parts: SealedParts, *, completing: Callable[[], AbstractContextManager[None]]
     ) -> dict[str, Any]:
+        """completing: entered when all parts are there, left when the upload is completed."""
         created = self._s3.create_multipart_upload(**known(self._s3, "CreateMultipartUpload", self._parameters))
         self._upload_id = created["UploadId"]
         try:
             sent = self._send_all(first, parts)
-            before_complete()
-            answer: dict[str, Any] = self._s3.complete_multipart_upload(
-                **self._named("CompleteMultipartUpload"), MultipartUpload={"Parts": sent}
-            )
+            with completing():
+                answer: dict[str, Any] = self._s3.complete_multipart_upload(
+                    **self._named("CompleteMultipartUpload"), MultipartUpload={"Parts": sent}
+                )
             return answer
         except BaseException as exc:
             self._abort(exc)
