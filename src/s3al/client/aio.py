@@ -285,7 +285,7 @@ class AsyncS3EncryptionClient(_Beside):
             if opener.authenticates_chunks or self.config.enable_delayed_authentication:
                 pieces = as_it_comes(source, opener)
             else:
-                pieces = when_authenticated(source, make_opener, self.config.spool_memory_bytes, length)
+                pieces = when_authenticated(source, opener, make_opener, self.config.spool_memory_bytes, length)
             shown = of_plaintext(answer, envelope, length)
         except BaseException:
             source.close()

@@ -81,13 +81,13 @@ class Randomness:
         return (MESSAGE_ID_BYTES if suite is COMMITTING_GCM else 12), 0
 
 
-def commitment_of(suite: AlgorithmSuite, data_key: bytes, message_id: bytes) -> bytes:
-    """What the object shall commit to; empty for suites that commit to nothing."""
+def keys_of(suite: AlgorithmSuite, data_key: bytes, message_id: bytes) -> tuple[bytes, bytes]:
+    """(key of the content, what the object shall commit to); no commitment for suites that commit to nothing."""
     if suite is COMMITTING_GCM:
-        return derive(data_key, message_id)[1]
+        return derive(data_key, message_id)
     if suite is STREAM:
-        return derive_sp800_108(data_key, _STREAM_COMMITMENT_LABEL, message_id)
-    return b""
+        return data_key, derive_sp800_108(data_key, _STREAM_COMMITMENT_LABEL, message_id)
+    return data_key, b""
 
 
 def stream_associated_data(message_id: bytes, segment_bytes: int) -> bytes:
@@ -95,13 +95,13 @@ def stream_associated_data(message_id: bytes, segment_bytes: int) -> bytes:
     return canonical(_STREAM_LABEL, message_id, segment_bytes.to_bytes(4, "big"))
 
 
-def sealer(envelope: Envelope, data_key: bytes, *, stream_random: bytes = b"") -> Sealer:
-    """What seals the content of a new object. The envelope's IV or message id must be fresh random bytes."""
+def sealer(envelope: Envelope, content_key: bytes, *, stream_random: bytes = b"") -> Sealer:
+    """What seals the content of a new object. content_key: of `keys_of`. The envelope's IV or message id must be fresh
+    random bytes."""
     if envelope.suite is STREAM:
         associated_data = stream_associated_data(envelope.message_id, envelope.segment_bytes)
-        return _StreamContent(data_key, associated_data, stream_random, envelope.segment_bytes)
-    key, iv, associated_data = _gcm_parts(envelope, data_key)
-    return _GcmSealer(key, iv, associated_data)
+        return _StreamContent(content_key, associated_data, stream_random, envelope.segment_bytes)
+    return _GcmSealer(content_key, *_iv_and_associated_data(envelope))
 
 
 def opener(envelope: Envelope, data_key: bytes, *, ciphertext_bytes: int | None = None) -> Opener:
@@ -109,29 +109,27 @@ def opener(envelope: Envelope, data_key: bytes, *, ciphertext_bytes: int | None 
 
     ciphertext_bytes: of the whole body, if known: then the tag is found without copying, and no other length opens.
     """
-    check_commitment(envelope, data_key)
+    content_key = check_commitment(envelope, data_key)
     if len(data_key) not in {16, 24, 32}:
         raise DecryptionError
     if envelope.suite is CBC:
-        return _CbcOpener(data_key, envelope.iv)
+        return _CbcOpener(content_key, envelope.iv)
     if envelope.suite is STREAM:
         associated_data = stream_associated_data(envelope.message_id, envelope.segment_bytes)
-        return _StreamContentOpener(data_key, associated_data, envelope.segment_bytes)
-    return _GcmOpener(*_gcm_parts(envelope, data_key), ciphertext_bytes)
+        return _StreamContentOpener(content_key, associated_data, envelope.segment_bytes)
+    return _GcmOpener(content_key, *_iv_and_associated_data(envelope), ciphertext_bytes)
 
 
-def check_commitment(envelope: Envelope, data_key: bytes) -> None:
-    if envelope.suite.committing:
-        expected = commitment_of(envelope.suite, data_key, envelope.message_id)
-        if not hmac.compare_digest(expected, envelope.commitment):
-            raise CommitmentError
+def check_commitment(envelope: Envelope, data_key: bytes) -> bytes:
+    """The key of the content. Raises CommitmentError if the data key is not the one committed to."""
+    content_key, expected = keys_of(envelope.suite, data_key, envelope.message_id)
+    if envelope.suite.committing and not hmac.compare_digest(expected, envelope.commitment):
+        raise CommitmentError
+    return content_key
 
 
-def _gcm_parts(envelope: Envelope, data_key: bytes) -> tuple[bytes, bytes, bytes]:
-    """(key, IV, associated data)."""
-    if envelope.suite is COMMITTING_GCM:
-        return derive(data_key, envelope.message_id)[0], FIXED_IV, SUITE_ID
-    return data_key, envelope.iv, b""
+def _iv_and_associated_data(envelope: Envelope) -> tuple[bytes, bytes]:
+    return (FIXED_IV, SUITE_ID) if envelope.suite is COMMITTING_GCM else (envelope.iv, b"")
 
 
 class _GcmSealer:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from s3al.client.errors import ClientConfigError, DecryptionError
 from s3al.client.formats.content import Buffer, check_commitment, stream_associated_data
-from s3al.client.formats.derivation import FIXED_IV, derive
+from s3al.client.formats.derivation import FIXED_IV
 from s3al.client.formats.envelope import Envelope
 from s3al.client.formats.suites import CBC, COMMITTING_GCM
 from s3al.crypto.stream import HEADER_BYTES, SegmentOpener, plaintext_offset, segment_span, segments_for
@@ -136,19 +136,17 @@ def open_unauthenticated(
     envelope: Envelope, data_key: bytes, wanted: PlainRange, ciphertext: Buffer, *, ciphertext_bytes: int
 ) -> bytes:
     """Plaintext of a legacy range, from the bytes of its span; the commitment, if there is one, is verified."""
-    check_commitment(envelope, data_key)
+    content_key = check_commitment(envelope, data_key)
     start, end = unauthenticated_span(envelope, wanted, ciphertext_bytes)
     if len(ciphertext) != end - start:
         raise DecryptionError
     if envelope.suite is CBC:
-        plain, base = _open_cbc(envelope, data_key, ciphertext, last=end == ciphertext_bytes, start=start)
+        plain, base = _open_cbc(envelope, content_key, ciphertext, last=end == ciphertext_bytes, start=start)
     else:
-        key, iv = data_key, envelope.iv
-        if envelope.suite is COMMITTING_GCM:
-            key, iv = derive(data_key, envelope.message_id)[0], FIXED_IV
+        iv = FIXED_IV if envelope.suite is COMMITTING_GCM else envelope.iv
         # GCM encrypts with CTR from block 2 of IV | counter: block 1 masks the tag.
         counter = iv + (2 + start // _BLOCK).to_bytes(4, "big")
-        plain, base = Cipher(AES(key), CTR_MODE(counter)).decryptor().update(ciphertext), start
+        plain, base = Cipher(AES(content_key), CTR_MODE(counter)).decryptor().update(ciphertext), start
     return plain[wanted.start - base : wanted.end - base]
 
 

@@ -34,10 +34,10 @@ class AlgorithmSuite(Enum):
     @property
     def committing(self) -> bool:
         """Whether the object opens under one data key only."""
-        return self in {
+        return self in (
             AlgorithmSuite.ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY,
             AlgorithmSuite.ALG_AES_256_GCM_HKDF_SHA256_STREAM,
-        }
+        )
 
     @property
     def legacy(self) -> bool:
@@ -110,7 +110,7 @@ class WrapAlgorithm(Enum):
     @property
     def with_kms(self) -> bool:
         """Whether the description stored beside the key is an encryption context."""
-        return self in {WrapAlgorithm.KMS_CONTEXT, WrapAlgorithm.KMS}
+        return self in (WrapAlgorithm.KMS_CONTEXT, WrapAlgorithm.KMS)
 
 
 V3_WRAP_CODES: Final = {

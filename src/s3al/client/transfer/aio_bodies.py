@@ -98,22 +98,21 @@ async def as_it_comes(source: Any, opener: Opener) -> AsyncGenerator[bytes, None
 
 
 async def when_authenticated(
-    source: Any, make_opener: Callable[[], Opener], memory_bytes: int, length: int
+    source: Any, opener: Opener, again: Callable[[], Opener], memory_bytes: int, length: int
 ) -> AsyncGenerator[bytes, None]:
     if length <= min(memory_bytes, WHOLE_BYTES):
         ciphertext = await source.read()
         open_all = _open_all if length <= _INLINE_BYTES else _open_in_thread
-        yield await open_all(make_opener(), ciphertext)
+        yield await open_all(opener, ciphertext)
         return
     with Spool(memory_bytes, expected_bytes=length) as spool:
-        opener = make_opener()
         try:
             while chunk := await source.read(CHUNK_BYTES):
                 await asyncio.to_thread(_authenticate, spool, opener, chunk)
             opener.finalize()
         finally:
             source.close()
-        opener = make_opener()
+        opener = again()
         for at in range(0, spool.length, CHUNK_BYTES):
             yield await asyncio.to_thread(_open_next, spool, opener, at)
         yield opener.finalize()

@@ -149,16 +149,17 @@ def opened_as_it_comes(source: Readable, opener: Opener) -> Iterator[bytes]:
 
 
 def opened_when_authenticated(
-    source: Readable, make_opener: Callable[[], Opener], *, memory_bytes: int, length: int | None
+    source: Readable, opener: Opener, again: Callable[[], Opener], *, memory_bytes: int, length: int | None
 ) -> Iterator[bytes]:
-    """Plaintext after the whole was authenticated: small objects at once, others from a spool of ciphertext."""
+    """Plaintext after the whole was authenticated: small objects at once, others from a spool of ciphertext, with
+    another opener that `again` makes."""
     if length is not None and length <= min(memory_bytes, WHOLE_BYTES):
-        yield _opened_whole(source, make_opener())
+        yield _opened_whole(source, opener)
         return
     with Spool(memory_bytes, expected_bytes=length) as spool:
-        _authenticate(source, spool, make_opener())
+        _authenticate(source, spool, opener)
         source.close()
-        opener, at = make_opener(), 0
+        opener, at = again(), 0
         while chunk := spool.read(at, CHUNK_BYTES):
             at += len(chunk)
             yield opener.update(chunk)

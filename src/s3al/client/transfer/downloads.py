@@ -83,7 +83,7 @@ def decrypted(
         pieces = opened_as_it_comes(source, opener)
     else:
         pieces = opened_when_authenticated(
-            source, make_opener, memory_bytes=config.spool_memory_bytes, length=length
+            source, opener, make_opener, memory_bytes=config.spool_memory_bytes, length=length
         )
     return DecryptedBody(pieces, source.close)
 

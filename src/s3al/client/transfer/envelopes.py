@@ -49,6 +49,7 @@ def prepare_write(
     """Seal under `data_key`, with fresh randomness."""
     message_bytes, stream_bytes = Randomness.bytes_needed(suite)
     message = os.urandom(message_bytes)
+    content_key, commitment = content.keys_of(suite, data_key.plaintext, message)
     object_format = _FORMATS.get(suite, ObjectFormat.V2)
     envelope = Envelope(
         object_format=object_format,
@@ -58,14 +59,14 @@ def prepare_write(
         description=data_key.wrapped.description,
         iv=message if object_format is ObjectFormat.V2 else b"",
         message_id=b"" if object_format is ObjectFormat.V2 else message,
-        commitment=content.commitment_of(suite, data_key.plaintext, message),
+        commitment=commitment,
         segment_bytes=config.segment_bytes,
     )
     entries, instruction = encode(envelope), None
     if instruction_file:
         entries, beside = split_for_instruction_file(entries)
         instruction = instruction_body(beside)
-    sealer = content.sealer(envelope, data_key.plaintext, stream_random=os.urandom(stream_bytes))
+    sealer = content.sealer(envelope, content_key, stream_random=os.urandom(stream_bytes))
     return Writing(envelope, sealer, entries, instruction)
 
 
