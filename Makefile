@@ -1,7 +1,7 @@
 # A table of contents; every target is a script that works without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help server test check main-job faults fuzz bench bench-full bench-peers clean
+.PHONY: help server test check main-job faults fuzz bench bench-full bench-client bench-peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 13
@@ -29,6 +29,10 @@ bench: ## speed against the bound, in under five minutes (needs wrk, curl)
 
 bench-full: ## every mode, more rounds, more memory
 	@.venv/bin/python bench/run.py --full
+
+bench-client: ## the encryption client beside AWS's and plain boto3, and the async one (ten minutes; needs AWS's client from PyPI)
+	@.venv/bin/python bench/client_throughput.py
+	@.venv/bin/python bench/client_async.py
 
 bench-peers: ## the same load on other servers, built with go (the first time takes long)
 	@.venv/bin/python bench/peers.py

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from s3al.cli import cli
 from s3al.client import AesKeyring, InstructionFileConfig, S3EncryptionClient, S3EncryptionClientConfig
+from s3al.errors import ConfigError
 from support.server_process import ServerProcess
 from support.settings import new_bucket, new_key
 
@@ -61,6 +62,30 @@ def test_cp_cat_ls_and_rm_with_a_key_of_ones_own_and_a_kms_key(
     assert terminal.run("cp", f"s3://{bucket}/piped", "-", "--key", key, "-q").stdout_bytes == b"from a pipe"
     terminal.run("rm", f"s3://{bucket}/dir/", "--recursive")
     assert [row["key"] for row in json.loads(terminal.run("ls", f"s3://{bucket}", "--json").stdout)] == ["piped"]
+
+
+def test_a_file_that_cannot_be_read_is_said_and_not_thrown(terminal: Terminal, bucket: str, tmp_path: Path) -> None:
+    terminal.run("cse", "keygen", "aes", tmp_path / "key")
+    key = f"aes:{tmp_path / 'key'}"
+    failed = terminal.run("cp", tmp_path / "missing", f"s3://{bucket}/k", "--key", key, "-q", fails=True)
+    assert isinstance(failed.exception, ConfigError)
+    assert "missing: No such file or directory" in str(failed.exception)
+
+
+def test_cp_of_a_folder_copies_everything_in_parallel_each_way(
+    terminal: Terminal, bucket: str, tmp_path: Path
+) -> None:
+    terminal.run("cse", "keygen", "aes", tmp_path / "key")
+    key, folder, back = f"aes:{tmp_path / 'key'}", tmp_path / "here", tmp_path / "back"
+    bodies = {f"sub{n % 2}/file{n}": os.urandom(n * 1000) for n in range(10)}
+    for name, body in bodies.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+    for _ in range(2):  # cp asks for no difference: it copies again
+        up = terminal.run("cp", "-r", folder, f"s3://{bucket}/p", "--key", key, "--parallel", "4", "--json")
+        assert (json.loads(up.stdout)["copied"], json.loads(up.stdout)["failures"]) == (10, [])
+    assert "10 copied" in terminal.run("cp", "-r", f"s3://{bucket}/p", back, "--key", key, "-q").stderr
+    assert {path.relative_to(back).as_posix(): path.read_bytes() for path in back.rglob("file*")} == bodies
 
 
 def test_sync_goes_on_where_it_stopped_and_names_never_lead_out(

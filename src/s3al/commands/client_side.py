@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,6 +75,17 @@ def extra_of(key: str, object_format: str | None) -> dict[str, str]:
     if key == "none" or object_format != "stream":
         raise ConfigError("--format is stream, and needs a key", advice="Leave it out for V3, the default.")
     return {"format": object_format}
+
+
+@contextmanager
+def files_told() -> Iterator[None]:
+    """A file that cannot be read or written is the caller's to mend: one line says which, and why."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise ConfigError(f"{exc.filename or 'a file'}: {exc.strerror or exc}") from None
 
 
 def tell(done: Done, words: str, *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from s3al.commands.client_side import (
     Server,
     client_of,
     extra_of,
+    files_told,
     tell,
 )
 from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region
@@ -58,7 +59,7 @@ def cp(
         tell(done, f"{done.copied} copied", as_json=as_json)
         return
     if target.startswith("s3://"):
-        with bulk.Progress(quiet=quiet) as progress:
+        with files_told(), bulk.Progress(quiet=quiet) as progress:
             target = _copy_up(client, source, target, extra, progress)
     elif source == target == "-" or not source.startswith("s3://"):
         raise ConfigError("one of the two names an object, as s3://BUCKET/KEY")
@@ -67,7 +68,7 @@ def cp(
         return
     else:
         path = Path(target) / source.rpartition("/")[2] if Path(target).is_dir() else Path(target)
-        with bulk.Progress(quiet=quiet) as progress:
+        with files_told(), bulk.Progress(quiet=quiet) as progress:
             bulk.download(client, bulk.place(source), path, progress)
         target = str(path)
     if as_json:

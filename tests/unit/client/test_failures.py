@@ -7,6 +7,7 @@ import gc
 import inspect
 import io
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -179,6 +180,35 @@ def test_a_body_whose_reading_was_broken_off_never_looks_ended(
             body.read(2 * MIB)
     with pytest.raises((S3EncryptionClientError, OSError)):
         body.read(1)
+
+
+@pytest.mark.parametrize("end", ["closed", "let go of", "failed"])
+def test_a_body_left_midway_leaves_no_file_open(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def open_files() -> int:
+        names = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        return sum(os.path.islink(name) and os.readlink(name).startswith(str(tmp_path)) for name in names)
+
+    s3 = FakeS3()
+    client = client_for(s3, spool_memory_bytes=1000)
+    client.put_object(**NAMED, Body=bytes(10 * MIB))
+    if end == "failed":
+        s3.objects["k"].body = s3.objects["k"].body[:-1] + b"\0"
+    body = client.get_object(**NAMED)["Body"]
+    if end == "failed":
+        with pytest.raises(DecryptionError):
+            body.read(10)
+    else:
+        assert body.read(10) == bytes(10)
+        assert open_files() == 1
+    if end == "closed":
+        body.close()
+    elif end == "let go of":
+        del body
+        gc.collect()
+    assert open_files() == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 class TestAsyncBodies:
