@@ -97,6 +97,7 @@ class _Beside:
         Key: str,  # noqa: N803
         ExtraArgs: Mapping[str, Any] | None = None,  # noqa: N803
         Callback: Callback | None = None,  # noqa: N803
+        *,
         SourceClient: Any = None,  # noqa: N803
         Config: Any = None,  # noqa: N803
     ) -> None:

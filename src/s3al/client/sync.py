@@ -121,6 +121,7 @@ class S3EncryptionClient:
         Key: str,  # noqa: N803
         ExtraArgs: dict[str, Any] | None = None,  # noqa: N803
         Callback: Callback | None = None,  # noqa: N803
+        *,
         SourceClient: Any = None,  # noqa: N803
         Config: Any = None,  # noqa: N803
     ) -> None:

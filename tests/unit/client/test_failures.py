@@ -380,7 +380,7 @@ def test_a_copy_between_keys_keeps_tags_and_storage_class() -> None:
     client_for(s3).put_object(**NAMED, Body=b"x" * 100)
     target = client_for(FakeS3(), keyring=AesKeyring(OTHER_KEY))
     reader = client_for(s3)
-    target.copy({"Bucket": "b", "Key": "k"}, "b", "moved", None, seen.append, reader)
+    target.copy({"Bucket": "b", "Key": "k"}, "b", "moved", None, seen.append, SourceClient=reader)
     moved = target.wrapped_s3_client.objects["moved"].parameters
     assert (moved["Tagging"], moved["StorageClass"], sum(seen)) == ("a+b=c%26d", "STANDARD_IA", 100)
     plain = client_for(FakeS3())
