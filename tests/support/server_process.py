@@ -27,6 +27,8 @@ REGION = "us-east-1"
 START_WITHIN_S = 60
 STOP_WITHIN_S = 45
 _ROOT_MODULE = "s3al.server.root_process"
+_MOST_CLIENTS = 200
+_QUESTIONS = {"s3": "list_buckets", "kms": "list_keys", "iam": "list_users", "sts": "get_caller_identity"}
 _MAKING_CLIENTS = threading.Lock()  # a session may not be used by two threads at once; its clients may
 
 
@@ -149,6 +151,31 @@ class ServerProcess:
         }
         with _MAKING_CLIENTS:
             return _session().client(service, **(given | options))
+
+    def clients_on_every_worker(self, service: str = "s3", **options: Any) -> list[Any]:
+        """Clients that together have reached all workers: each is a connection, which stays with the worker that took
+        it. options: as for `client`."""
+        clients, reached, workers = [], set[int](), len(self.worker_pids())
+        while len(reached) < workers:
+            assert len(clients) < _MOST_CLIENTS, f"{len(clients)} connections reached {reached} alone"
+            clients.append(self.client(service, **options))
+            reached.add(self._answers(clients[-1], _QUESTIONS[service]))
+        return clients
+
+    def _answers(self, client: Any, question: str) -> int:
+        """The process that answers this client, whatever it answers."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = getattr(client, question)()
+        except ClientError as refused:
+            answer = refused.response
+        request_id = answer["ResponseMetadata"]["RequestId"]
+
+        def pid() -> int | None:
+            return next((line["pid"] for line in self.log_events("request") if line["request_id"] == request_id), None)
+
+        return eventually("the request is logged", pid)
 
     def client_environ(self, home: Path) -> dict[str, str]:
         """Environment for command-line clients, with a home of their own so that no file of the user is read."""
