@@ -27,6 +27,7 @@ USE: Final = (
 )
 LOOK: Final = (
     "kms:DescribeKey",
+    "kms:GetKeyLastUsage",
     "kms:GetKeyPolicy",
     "kms:GetKeyRotationStatus",
     "kms:GetPublicKey",

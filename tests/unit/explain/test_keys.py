@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from s3al.explain import counting
 from s3al.explain.pictures import picture
@@ -45,12 +48,36 @@ def test_the_clock_of_rotation(desk):
     assert "no-rotation" not in cautions(document)
 
 
-def test_a_key_without_its_imported_material(desk):
+def import_material(desk, material, **more):
+    given = desk.kms.get_parameters_for_import(
+        KeyId=desk.key, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048"
+    )
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    sealed = load_der_public_key(given["PublicKey"]).encrypt(material, oaep)
+    desk.kms.import_key_material(
+        KeyId=desk.key, ImportToken=given["ImportToken"], EncryptedKeyMaterial=sealed,
+        ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE", **more,
+    )  # fmt: skip
+
+
+def test_imported_material_is_awaited_encrypts_waits_and_is_gone(desk):
     desk.key = desk.kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["Arn"]
     document = desk.explain_key()
     assert (document["state"], document["materials"]) == ("PendingImport", [])
     assert "key-pending-import" in cautions(document)
     lines(document), picture(document)
+    import_material(desk, b"1" * 32)
+    desk.put()
+    assert materials(desk.explain_key()) == [("import", "encrypts", 1)]
+    import_material(desk, b"2" * 32, ImportType="NEW_KEY_MATERIAL")
+    assert materials(desk.explain_key()) == [("import", "encrypts", 1), ("import", "waits", 0)]
+    desk.kms.rotate_key_on_demand(KeyId=desk.key)
+    first = desk.explain_key()["materials"][0]["material_id"]
+    desk.kms.delete_imported_key_material(KeyId=desk.key, KeyMaterialId=first)
+    document = desk.explain_key()
+    assert [one["state"] for one in document["materials"]] == ["gone", "encrypts"]
+    lines(document), picture(document)
+    assert {"material-gone", "key-pending-import"} <= cautions(desk.explain("object"))
 
 
 def test_roles_that_are_apart_and_one_person_who_is_both(empty):

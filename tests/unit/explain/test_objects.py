@@ -242,6 +242,28 @@ def test_a_data_key_and_an_etag_that_were_kept(world):
     assert not {"etag-is-md5", "data-key-kept"} & cautions(desk.explain("object"))
 
 
+def test_parts_are_streams_each_with_its_file(world):
+    desk, s3 = Desk(world.house), world.house.client()
+    parts = {"Bucket": desk.bucket, "Key": "parts"}
+    upload = s3.create_multipart_upload(**parts, ServerSideEncryption="aws:kms:dsse", SSEKMSKeyId=desk.key)["UploadId"]
+    sizes = [5 << 20] * 2 + [300]
+    tags = [
+        s3.upload_part(**parts, UploadId=upload, PartNumber=number, Body=b"x" * size)["ETag"]
+        for number, size in enumerate(sizes, 1)
+    ]
+    listed = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+    s3.complete_multipart_upload(**parts, UploadId=upload, MultipartUpload={"Parts": listed})
+    document = desk.explain("parts")
+    streams = document["streams"]
+    assert (streams["count"], streams["in_blobs"], streams["in_rows"], streams["more"]) == (3, 2, 1, 0)
+    assert [one["plaintext_bytes"] for one in streams["shown"]] == sizes
+    found = [(desk.house.config.data / file).stat().st_size for file in document["disk"]["files"]]
+    assert found == [one["sealed_bytes"] for one in streams["shown"][:2]]
+    assert streams["sealed_bytes"] == sum(one["sealed_bytes"] for one in streams["shown"])
+    assert len(lines(document)) > 20
+    assert "and 2 more" in picture(document)
+
+
 def test_each_version_is_explained_as_it_is(world):
     desk = Desk(world.house)
     desk.s3.put_bucket_versioning(Bucket=desk.bucket, VersioningConfiguration={"Status": "Enabled"})
