@@ -35,6 +35,7 @@ from s3al.commands.objects import commands as objects
 from s3al.commands.posture import command as posture
 from s3al.commands.prove import command as prove
 from s3al.commands.seals import seals
+from s3al.commands.trail import trail
 from s3al.errors import ConfigError, S3alError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ cli.add_typer(cse, name="cse")
 cli.add_typer(backups)
 cli.add_typer(seals, name="seal")
 cli.add_typer(prove)
+cli.add_typer(trail, name="trail")
 cli.add_typer(posture)
 
 

@@ -1,17 +1,19 @@
-"""What is done to a stopped store: `s3al check`, and `s3al account reset-root --data`.
+"""What is done to a store's folder: `s3al check`, `s3al trail verify --data`, and `s3al account reset-root --data`.
 
 What lives here: opening every record of a store and comparing it with what lies on the disk; replacing a root
 access key. What does not: single findings about rows and blobs (store.inspection), opening the store (app).
 
 Laws: nothing is changed but garbage, which is removed only when it is asked for and nothing is damaged;
 findings name ids and blobs, never object keys. Every record is authenticated, and every blob's length
-compared with what its record implies; bytes of blobs are authenticated when they are read by a GET, not here.
+compared with what its record implies; bytes of blobs are authenticated when they are read by a GET, not here. The audit
+trail is verified as a whole; it may be so beside a running server too.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from s3al.app import open_database, open_keys
@@ -31,10 +33,14 @@ from s3al.store.files import FileBlobs
 from s3al.store.inspection import MEANINGS, Finding, inspect_blobs, inspect_rows
 from s3al.store.layout import lock_store, open_folder
 from s3al.store.sqlite import SqliteDatabase
+from s3al.trail.checkpoints import Checkpoint
+from s3al.trail.reading import Record, TrailFolder
+from s3al.trail.verification import Verified, verify_store
 
 _PAGE = 1000
 _UNREADABLE = "record-altered"
 _PAGES = "catalog-page"
+_TRAIL = "trail"
 
 
 @dataclass
@@ -45,18 +51,21 @@ class Report:
     uploads: int = 0
     blobs: int = 0
     blob_bytes: int = 0
+    trail_records: int = 0
     removed_blobs: int = 0
     removed_bytes: int = 0
     damage: list[Finding] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         counted = f"{self.versions} versions, {self.uploads} uploads, {self.blobs} blobs of {self.blob_bytes} bytes"
+        trail = f"{self.trail_records} records of the audit trail"
         removed = f"removed {self.removed_blobs} blobs of {self.removed_bytes} bytes that nothing named"
         meanings = MEANINGS | {
             _UNREADABLE: "a record does not open in its place",
             _PAGES: "the catalog is inconsistent",
+            _TRAIL: "the audit trail is not as it was written",
         }
-        return [counted, removed, *(f"{one.what} {one.where}: {meanings[one.what]}" for one in self.damage)]
+        return [counted, trail, removed, *(f"{one.what} {one.where}: {meanings[one.what]}" for one in self.damage)]
 
 
 def check(config: ServeConfig) -> Report:
@@ -72,7 +81,11 @@ def check(config: ServeConfig) -> Report:
             server_key = ServiceKeys(database, keys.root, store_id=keys.store_id, random=secrets.token_bytes)
             server_key.current_material()
             records = Records(keys.store_id, server_key, secrets.token_bytes)
-            return _check(database, blobs, records)
+            report = _check(database, blobs, records)
+            verified, _ = verify_store(database, TrailFolder(folder.trail, server_key, keys.store_id))
+            report.trail_records = verified.records
+            report.damage += [Finding(_TRAIL, str(one)) for one in verified.findings]
+            return report
         finally:
             blobs.close()
             database.close()
@@ -159,6 +172,30 @@ def _uploads(rows: Rows) -> Iterator[UploadRow]:
         upload = catalog.find_upload(rows, upload_id)
         if upload:
             yield upload
+
+
+def verify_trail(config: ServeConfig, against: Sequence[Checkpoint]) -> Verified:
+    """Also beside a running server. against: checkpoints that were kept elsewhere."""
+    with _opened_trail(config) as (database, folder):
+        return verify_store(database, folder, against=against)[0]
+
+
+def read_trail(config: ServeConfig) -> Iterator[Record]:
+    """Every record that opens, oldest first; also beside a running server."""
+    with _opened_trail(config) as (_, folder):
+        yield from folder.oldest_first()
+
+
+@contextmanager
+def _opened_trail(config: ServeConfig) -> Iterator[tuple[SqliteDatabase, TrailFolder]]:
+    folder = open_folder(config.data)
+    keys = open_keys(folder, config)
+    database = open_database(folder, keys.catalog_key)
+    try:
+        server_key = ServiceKeys(database, keys.root, store_id=keys.store_id, random=secrets.token_bytes)
+        yield database, TrailFolder(folder.trail, server_key, keys.store_id)
+    finally:
+        database.close()
 
 
 def reset_root_key(config: ServeConfig, name: str) -> tuple[AccountRow, AccessKey]:

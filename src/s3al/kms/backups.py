@@ -4,6 +4,7 @@ What lives here: what a backup consists of, its manifest, the order of steps, an
 does not: copying (store.copying), the ledger's lines (ledger), commands.
 
     TO/store.json, TO/catalog.db    as in a data folder, as of one moment; sealed as they are there
+    TO/trail/                       the audit trail: the chains that this catalog lists, and their checkpoints
     TO/blobs/                       with --with-blobs
     TO/backup.json                  the manifest: written last, sealed by a MAC under the catalog key
 
@@ -35,9 +36,11 @@ from s3al.kms.store_seals import document_lock
 from s3al.store import catalog, keystore, schema
 from s3al.store.copying import (
     Copied,
+    chains_of,
     copy_blobs,
     copy_catalog,
     copy_file,
+    copy_files,
     copy_with_blobs,
     digest_of,
     named_blobs,
@@ -54,6 +57,7 @@ MANIFEST: Final = "backup.json"
 _LABEL = b"s3al backup manifest v1"
 _ID_BYTES = 8
 _COPIED_FILES = ("catalog.db", "store.json")
+_STATED = "checkpoints"  # of the audit trail: how far each chain goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,13 @@ def back_up(
     with document_lock(folder):
         keys = open_keys(folder, choice, random=random)
         began_at, copied = now_ms(), Copied()
+        copy_files(folder.trail, target.trail, _STATED.__eq__)  # before what it states, which only grows
         if with_blobs:
             copied = copy_with_blobs(folder, keys.catalog_key, target, now_ms=began_at)
         else:
             copy_catalog(folder, keys.catalog_key, target.catalog)
+        chains = chains_of(target.catalog, keys.catalog_key)
+        trail_files = copy_files(folder.trail, target.trail, lambda name: name.partition(".")[0] in chains)
         target.write_document(folder.read_document())
     entry = BackupEntry(random(_ID_BYTES).hex(), began_at, now_ms(), str(to.resolve()))
     ledger_of(choice, keys.store_id).add([entry])
@@ -91,6 +98,7 @@ def back_up(
         "with_blobs": with_blobs,
         "blobs": copied.blobs,
         "blob_bytes": copied.blob_bytes,
+        "trail_files": trail_files,
         "sha256": {name: digest_of(to / name) for name in _COPIED_FILES},
     }
     document = manifest | {"mac": _mac(manifest, keys)}
@@ -116,6 +124,7 @@ def restore(source: Path, data: Path, choice: SealChoice, *, without_ledger: boo
         names = named_blobs(fresh, keys.catalog_key)
         if manifest["with_blobs"]:
             copy_blobs(backup.blobs, folder.blobs, names)
+        copy_files(backup.trail, folder.trail, lambda _: True)
         sync_file(fresh)
         fresh.replace(folder.catalog)
         sync_folder(folder.path)

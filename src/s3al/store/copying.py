@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from s3al.store.files import FileBlobs
 from s3al.store.layout import StoreFolder, sync_folder
 from s3al.store.sqlite import SqliteDatabase, SqliteRows
 from s3al.store.sqlite_file import connect
+from s3al.store.trail_chains import list_chains
 
 _PIECE: Final = 1 << 20
 
@@ -83,6 +85,15 @@ def named_blobs(path: Path, catalog_key: bytes) -> list[str]:
         connection.close()
 
 
+def chains_of(path: Path, catalog_key: bytes) -> set[str]:
+    """Names of the audit trail's chains that a catalog lists."""
+    connection = connect(path, catalog_key, read_only=True)
+    try:
+        return set(list_chains(SqliteRows(connection)))
+    finally:
+        connection.close()
+
+
 def copy_blobs(source: Path, target: Path, names: list[str]) -> Copied:
     """Durable when this returns. Raises IntegrityError if one is missing."""
     size = 0
@@ -101,6 +112,19 @@ def copy_blobs(source: Path, target: Path, names: list[str]) -> Copied:
     for folder in folders:
         sync_folder(folder)
     return Copied(len(names), size)
+
+
+def copy_files(source: Path, target: Path, chosen: Callable[[str], bool]) -> int:
+    """The files of a folder with such names, each as far as it goes now, also while it grows; durable when this
+    returns. What the target has already stays. Returns how many were copied."""
+    target.mkdir(mode=0o700, exist_ok=True)
+    copied = 0
+    for path in sorted(source.iterdir()) if source.exists() else ():
+        if chosen(path.name) and path.is_file() and not path.is_symlink() and not (target / path.name).exists():
+            copy_file(path, target / path.name)
+            copied += 1
+    sync_folder(target)
+    return copied
 
 
 def copy_file(source: Path, target: Path) -> int:

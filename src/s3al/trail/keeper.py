@@ -58,7 +58,7 @@ class Checkpointer:
         before = dict(last.chains) if last else {}
         files = self._folder.chains()
         chains = dict(before)
-        for incarnation in {*files, *self._listed()}:
+        for incarnation in {*before, *self._listed()}:  # what is not listed yet has no record yet
             state = before.get(incarnation) or empty_state(self._folder.store_id, incarnation)
             chains[incarnation] = self._follow(incarnation, state, files.get(incarnation, []))
         if last and chains == before:

@@ -22,12 +22,11 @@ from s3al.service.own import own_check, text
 from s3al.store import catalog
 from s3al.store.catalog import BucketRow
 from s3al.store.database import Rows
-from s3al.store.trail_chains import list_chains
 from s3al.trail.checkpoints import Checkpoint
 from s3al.trail.lookup import ATTRIBUTES, Question, place_of, search, token_of
 from s3al.trail.ports import TrailPorts
 from s3al.trail.recorder import BUCKET_SETTING
-from s3al.trail.verification import TrailFinding, Verified, verify
+from s3al.trail.verification import Verified, verify_store
 
 OPERATIONS: Operations[TrailPorts] = Operations()
 _PAGE: Final = 200
@@ -85,7 +84,7 @@ async def verify_trail(authorized: Authorized, call: Call, trail: TrailPorts) ->
     after = _optional(call.params, "incarnation")
 
     def work() -> tuple[Verified, str | None]:
-        return verify_next(trail, [against] if against else [], after)
+        return verify_store(trail.db, trail.folder, against=[against] if against else [], after=after)
 
     verified, following = await _in_thread(trail, work)
     output = verified.to_json()
@@ -101,26 +100,6 @@ def _against(params: Params) -> Checkpoint | None:
         return Checkpoint.from_json(params["against"])
     except IntegrityError as error:
         raise RequestError("ValidationError", f"The member against is no checkpoint: {error}.") from None
-
-
-def verify_next(trail: TrailPorts, against: list[Checkpoint], after: str | None) -> tuple[Verified, str | None]:
-    """Verify the chain that follows `after` ("" for the first; None for all at once)."""
-    found: list[TrailFinding] = []
-    try:
-        checkpoints = [*trail.checkpoints.read(), *against]
-    except IntegrityError:
-        checkpoints = against
-        found.append(TrailFinding("checkpoint-altered", "checkpoints"))
-
-    def listed() -> Iterable[str]:
-        return trail.db.read_now(list_chains)
-
-    verified, following = verify(trail.folder, listed, checkpoints, trail.signer.public, after=after)
-    if not after:  # said once, not with every page
-        verified.findings = found + verified.findings
-    if found:
-        verified.findings = [one for one in verified.findings if one.what != "checkpoints-missing"]
-    return verified, following
 
 
 @OPERATIONS.operation("GetTrailCheckpoint", checks=own_check)

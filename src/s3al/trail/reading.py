@@ -10,16 +10,18 @@ beside writing: a file may grow while it is read, and what is not whole yet is n
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from s3al.errors import IntegrityError, StoreError
 from s3al.trail.chain import file_name
+from s3al.trail.checkpoints import CHECKPOINTS
 from s3al.trail.frames import HEAD_BYTES, FileCipher, FileHead, Frame, TrailKeys, frames, next_head
 
-_NAME_PARTS = 2
-_INCARNATION_DIGITS = 16
+_NAME = re.compile(r"([0-9a-f]{16})\.([0-9]{6})")
+_BESIDE = frozenset({CHECKPOINTS, f"{CHECKPOINTS}.new", ".checkpointer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Record:
     def place(self) -> tuple[str, str, int]:
         """What records are ordered by: time, then chain and number."""
         return (self.at, self.incarnation, self.number)
+
+
+def is_of_a_trail(name: str) -> bool:
+    """Whether a trail's folder has files of this name."""
+    return name in _BESIDE or _NAME.fullmatch(name) is not None
 
 
 _TIME = b'"eventTime":"'
@@ -72,9 +79,9 @@ class TrailFolder:
         """Incarnation -> numbers of its files, ascending."""
         found: dict[str, list[int]] = {}
         for path in self.path.iterdir() if self.path.exists() else ():
-            parts = path.name.split(".")
-            if len(parts) == _NAME_PARTS and len(parts[0]) == _INCARNATION_DIGITS and parts[1].isdigit():
-                found.setdefault(parts[0], []).append(int(parts[1]))
+            name = _NAME.fullmatch(path.name)
+            if name:
+                found.setdefault(name[1], []).append(int(name[2]))
         return {name: sorted(numbers) for name, numbers in sorted(found.items())}
 
     def read(self, incarnation: str, number: int) -> TrailFile:

@@ -1,7 +1,7 @@
 """Is the trail whole and unaltered: every record, every chain, against the checkpoints.
 
-What lives here: `verify_chain`, a file at a time, and `verify` for all. What does not: the words for a terminal
-(commands.trail).
+What lives here: `verify_store`, which finds what a store has, and `verify`, which judges it. What does not:
+the words for a terminal (commands.trail).
 
 Laws: of each chain the first record is named that was altered, removed or inserted, and the last checkpoint before
 it that still holds; what lies after the last checkpoint is bound by nothing but its key, and the answer says how many
@@ -18,8 +18,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from s3al.errors import IntegrityError, StoreError
+from s3al.store.database import Database
+from s3al.store.trail_chains import list_chains
 from s3al.trail.chain import file_name
-from s3al.trail.checkpoints import Checkpoint
+from s3al.trail.checkpoints import CHECKPOINTS, Checkpoint, CheckpointFile, find_signer
 from s3al.trail.frames import HEAD_BYTES, FileHead, next_head, start_of_chain
 from s3al.trail.reading import TrailFile, TrailFolder
 
@@ -72,6 +74,30 @@ class Verified:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def verify_store(
+    db: Database, folder: TrailFolder, *, against: Sequence[Checkpoint] = (), after: str | None = None
+) -> tuple[Verified, str | None]:
+    """What a store's own catalog and checkpoints say, served or not, and checkpoints that were kept elsewhere.
+
+    after: as of `verify`. Raises StoreError if the checkpoints cannot be read.
+    """
+    found: list[TrailFinding] = []
+    checkpoints = list(against)
+    signer = None
+    try:
+        checkpoints = [*CheckpointFile(folder.path, folder.keys, folder.store_id).read(), *checkpoints]
+        signer = db.read_now(lambda rows: find_signer(rows, folder.keys, folder.store_id))
+    except IntegrityError:
+        found.append(TrailFinding("checkpoint-altered", CHECKPOINTS))
+    public = signer.public if signer else None
+    verified, following = verify(folder, lambda: db.read_now(list_chains), checkpoints, public, after=after)
+    if not after:  # said once, not with every page
+        verified.findings = found + verified.findings
+    if found:
+        verified.findings = [one for one in verified.findings if one.what != "checkpoints-missing"]
+    return verified, following
 
 
 @dataclass
