@@ -131,11 +131,11 @@ def _removed(server: ServerProcess, folder: Path) -> None:
     (finding,) = verified(server, code=1)["findings"]
     assert (finding["what"], finding["where"]) == ("chain-missing", path.name.partition(".")[0])
     environ = server._own_environ()
-    for command in ("check", "prove"):
+    for command, word in (("check", "chain-missing"), ("prove", "trail-altered")):
         words = [sys.executable, "-m", "s3al", command, str(server.data), "--json"]
         done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 1
-        assert "chain-missing" in done.stdout
+        assert word in done.stdout
 
 
 def _largest(folder: Path) -> Path:

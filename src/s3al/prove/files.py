@@ -8,7 +8,6 @@ pages were authenticated: of it eight, for pages that are not in use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -17,6 +16,7 @@ from s3al.crypto.randomness import MOST_DEVIATIONS, unevenness
 from s3al.prove.proof import AUTHENTICATED, CLOSED, LOOKED_AT, PUBLIC, UNEXPLAINED, Progress, Proof, Seen
 from s3al.store.layout import StoreFolder
 from s3al.trail.frames import HEAD_BYTES, MAGIC, frames
+from s3al.trail.reading import is_of_a_trail
 
 _WINDOW_BYTES: Final = 1 << 16
 _SAMPLED_WINDOWS: Final = 8
@@ -25,7 +25,6 @@ _PUBLIC: Final = frozenset({"catalog.db-shm", "store.json"})
 _CHECKPOINTS: Final = "checkpoints"
 _NONCE_BYTES: Final = 12
 _CHECKPOINTER: Final = Path("trail/.checkpointer")  # a lock
-_CHAIN_FILE: Final = re.compile(r"[0-9a-f]{16}\.[0-9]{6,}")
 
 
 def prove_files(
@@ -62,8 +61,7 @@ def _way(where: Path, ways: Mapping[str, str] | None) -> str:
     if where == _CHECKPOINTER:
         return PUBLIC
     if parts[0] == "trail" and len(parts) == 2:
-        is_trail = where.name == _CHECKPOINTS or _CHAIN_FILE.fullmatch(where.name)
-        return known if is_trail else UNEXPLAINED
+        return known if is_of_a_trail(where.name) else UNEXPLAINED
     if parts[0] != "blobs" or len(parts) != 4 or not parts[3].startswith(parts[2]):
         return UNEXPLAINED
     return LOOKED_AT if ways is None else ways.get(f"{parts[1]}/{parts[3]}", UNEXPLAINED)

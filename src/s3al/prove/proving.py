@@ -13,20 +13,18 @@ from typing import Any
 
 from s3al.app import open_keys
 from s3al.config import ServeConfig
-from s3al.errors import ConfigError, IntegrityError
+from s3al.errors import ConfigError
 from s3al.kms.root import StoreKeys
 from s3al.prove.authenticating import authenticate
 from s3al.prove.files import prove_files
 from s3al.prove.opening import OpenedStore, opened_store
 from s3al.prove.proof import CLOSED, Progress, Proof, Seen
 from s3al.prove.signing import signed, signer_of
-from s3al.store import trail_chains
 from s3al.store.database import Rows
 from s3al.store.inspection import inspect_blobs, inspect_rows
 from s3al.store.layout import StoreFolder, lock_store, open_folder
-from s3al.trail.checkpoints import CheckpointFile, find_signer
 from s3al.trail.reading import TrailFolder
-from s3al.trail.verification import verify
+from s3al.trail.verification import verify_store
 
 
 def _silent(_proof: Proof, _done: int, _total: int) -> None:
@@ -107,16 +105,7 @@ def _prove_rows(store: OpenedStore, proof: Proof) -> set[str]:
 
 def _prove_trail(store: OpenedStore, proof: Proof) -> None:
     """Every record of every chain, against the checkpoints."""
-    folder = TrailFolder(store.folder.path / "trail", store.service_key, store.keys.store_id)
-    try:
-        checkpoints = CheckpointFile(folder.path, store.service_key, store.keys.store_id).read()
-        signer = store.database.read_now(lambda rows: find_signer(rows, store.service_key, store.keys.store_id))
-    except IntegrityError:
-        proof.findings.append(Seen("trail-altered", "trail/checkpoints"))
-        return
-    verified, _ = verify(
-        folder, lambda: store.database.read_now(trail_chains.list_chains), checkpoints,
-        signer.public if signer else None,
-    )  # fmt: skip
+    folder = TrailFolder(store.folder.trail, store.service_key, store.keys.store_id)
+    verified, _ = verify_store(store.database, folder)
     proof.trail_records = verified.records
     proof.findings += [Seen("trail-altered", f"trail/{found.where}") for found in verified.findings]
