@@ -66,7 +66,7 @@ def test_every_key_comes_back(store: KeyStoreFolder) -> None:
 
 
 def test_nothing_in_a_backup_is_in_the_clear(store: KeyStoreFolder) -> None:
-    content = b"".join(file.read_bytes() for file in take(store).iterdir())
+    content = b"".join(file.read_bytes() for file in take(store).rglob("*") if file.is_file())
     for needle in (KEPT.encode(), b"SYMMETRIC_DEFAULT", *store.expected.values(), store.keys().catalog_key):
         assert needle not in content
 
