@@ -109,7 +109,6 @@ class KmsKey:
     manager: str = ""
     state: str = ""
     origin: str = ""
-    spec: str = ""
     created: datetime | None = None
     policy: str | None = None
     rotates: bool | None = None
@@ -144,9 +143,13 @@ class Posture:
     kms_keys: tuple[KmsKey, ...]
     unread: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0
+    _by_name: dict[str, KmsKey] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_name.update((name, key) for key in self.kms_keys for name in key.names)
 
     def kms_key(self, name: str) -> KmsKey | None:
-        return next((key for key in self.kms_keys if name and name in key.names), None)
+        return self._by_name.get(name)
 
     def users_of(self, key: KmsKey) -> Iterator[tuple[Bucket, Under, int]]:
         """Bucket, how, and how many objects lie under the key."""

@@ -36,7 +36,6 @@ def look_up(kms: Any, name: str) -> KmsKey:
         manager=found.get("KeyManager", ""),
         state=found.get("KeyState", ""),
         origin=found.get("Origin", ""),
-        spec=found.get("KeySpec", ""),
         created=found.get("CreationDate"),
         policy=policy["Policy"] if policy else None,
         rotates=bool(rotation.get("KeyRotationEnabled")) if rotation and can_rotate else None,

@@ -8,7 +8,8 @@ whatever lies elsewhere, so that a name that got through would still do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Final
@@ -154,34 +155,35 @@ def _kms_keys(posture: Posture) -> str:
         return ""
     dates = [each.since for key in posture.kms_keys for each in key.materials if each.since]
     begin = min(dates, default=posture.at)
-    cards = "".join(_kms_key(posture, key, begin) for key in posture.kms_keys)
+    used: Counter[tuple[str, str | None]] = Counter()
+    for bucket in posture.buckets:
+        for each in materials_of(posture, bucket):
+            used[each["kms_key"], each["since"]] += each["objects"]
+    cards = "".join(_kms_key(posture, key, begin, used) for key in posture.kms_keys)
     return f'<section class="card"><h2>KMS keys and their materials</h2>{cards}</section>'
 
 
-def _kms_key(posture: Posture, key: KmsKey, begin: datetime) -> str:
+def _kms_key(posture: Posture, key: KmsKey, begin: datetime, used: Mapping[tuple[str, str | None], int]) -> str:
     objects = sum(count for _, _, count in posture.users_of(key))
     rotation = {True: f"rotates every {key.rotation_days} days", False: "does not rotate by itself", None: ""}
     managed = "managed by the service" if key.manager == "AWS" else ""
     facts = [key.state or "state not known", rotation[key.rotates], managed, _many(objects, "object")]
     said = " <i>/</i> ".join(text(fact) for fact in facts if fact)
-    marks = list(_marks(posture, key, begin))
+    marks = list(_marks(posture, key, begin, used))
     line = timeline(marks, begins=begin.strftime("%Y-%m-%d"), ends="now") if marks else ""
     return f'<div class="key"><p><code>{text(key.arn)}</code></p><p class="facts">{said}</p>{line}</div>'
 
 
-def _marks(posture: Posture, key: KmsKey, begin: datetime) -> Iterable[Mark]:
-    """A mark for each material, as large as its share of the key's objects."""
+def _marks(
+    posture: Posture, key: KmsKey, begin: datetime, used: Mapping[tuple[str, str | None], int]
+) -> Iterable[Mark]:
+    """A mark for each material, as large as its share of the key's objects. used: (key, since) -> objects."""
     whole = (posture.at - begin).total_seconds() or 1.0
-    used: dict[str, int] = {}
-    for bucket in posture.buckets:
-        for each in materials_of(posture, bucket):
-            if each["kms_key"] == key.arn:
-                used[each["since"] or ""] = used.get(each["since"] or "", 0) + each["objects"]
-    total = sum(used.values()) or 1
+    total = sum(count for _, _, count in posture.users_of(key)) or 1
     for material in key.materials:
         if material.since is None:
             continue
-        count = used.get(material.since.isoformat(timespec="seconds"), 0)
+        count = used.get((key.arn, material.since.isoformat(timespec="seconds")), 0)
         name = f"{material.since:%Y-%m-%d}: {_many(count, 'object')}{', current' if material.current else ''}"
         at = min(max((material.since - begin).total_seconds() / whole, 0.0), 1.0)
         yield Mark(at, count / total, "mark current" if material.current else "mark", name)

@@ -6,7 +6,8 @@ the evaluation (auth.evaluate), what follows from an answer (rules).
 Laws: a bucket's policy is asked as the root of the bucket's account, whom nothing but a Deny stops: what it lets pass
 passes for everyone who may upload at all. It is asked about an object of no particular name and about one under each
 resource that the policy names, so that a Deny for a part of the bucket is not taken for the whole. Of a key the key
-policy alone is asked: what identity policies and grants add is not seen. A policy that does not parse answers nothing.
+policy alone is asked, for requests that come by themselves and for such as S3 sends (kms:ViaService): what identity
+policies and grants add is not seen. A policy that does not parse answers nothing.
 
 Source: IAM User Guide, "Policy evaluation logic"; S3 User Guide, "Bucket policy examples"; KMS Developer Guide, "Key
 policies".
@@ -30,6 +31,7 @@ from s3al.posture.facts import Bucket, KmsKey
 _POLICY_BYTES: Final = 65536
 _NOBODYS_ACCOUNT: Final = "000000000000"
 _STRANGERS_ACCOUNT: Final = "999999999999"
+_ARN_COLONS: Final = 5
 _SSE: Final = "s3:x-amz-server-side-encryption"
 
 PLAIN_HTTP: Final[Mapping[str, str]] = {"aws:SecureTransport": "false"}
@@ -136,17 +138,19 @@ def allows_strangers(key: KmsKey) -> tuple[str, ...]:
 
 
 def _allowed(policy: Policy, key: KmsKey, principal: Principal, actions: tuple[str, ...]) -> tuple[str, ...]:
-    context = {**principal_context(principal), "kms:CallerAccount": principal.account_id or ""}
-    return tuple(
-        action
-        for action in actions
-        if evaluate(
+    alone = {**principal_context(principal), "kms:CallerAccount": principal.account_id or ""}
+    region = key.arn.split(":")[3] if key.arn.count(":") >= _ARN_COLONS else ""
+    by_s3 = {**alone, "kms:ViaService": f"s3.{region}.amazonaws.com"}
+
+    def allows(action: str, context: Mapping[str, str | list[str]]) -> bool:
+        return evaluate(
             AccessRequest(principal, action, key.arn, context),
             resource_policy=policy,
             resource_account=principal.account_id,  # what the key policy says; other accounts' own policies are theirs
             owner_allows=False,
         ).allows
-    )
+
+    return tuple(action for action in actions if allows(action, alone) or allows(action, by_s3))
 
 
 def _root(account_id: str) -> Principal:

@@ -138,6 +138,16 @@ def test_who_is_named_for_both_roles_is_found_and_who_is_denied_one_is_not():
     assert not found(with_key(policy=whole, manager="AWS"), "key-one-person")
 
 
+def test_a_use_that_is_allowed_through_s3_alone_is_a_use():
+    statements = [
+        {"Effect": "Allow", "Principal": {"AWS": user("a")}, "Action": "kms:ScheduleKeyDeletion", "Resource": "*"},
+        {"Effect": "Allow", "Principal": {"AWS": user("a")}, "Action": "kms:Decrypt", "Resource": "*",
+         "Condition": {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}},
+    ]  # fmt: skip
+    assert found(with_key(policy=policy_of("x", *statements)), "key-one-person") == [KEY.arn]
+    assert not found(with_key(policy=policy_of("x", statements[1])), "key-one-person")
+
+
 def test_the_policy_of_every_new_key_leaves_the_roles_to_the_account():
     default = policy_of(
         "x", {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*",

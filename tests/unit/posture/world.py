@@ -39,7 +39,7 @@ def key(name: str, *ages: int, **changes: Any) -> KmsKey:
         Material(f"{name}-{number}", days_ago(age), current=number == len(ages) - 1) for number, age in enumerate(ages)
     )
     made = KmsKey(
-        arn(name), frozenset({name, arn(name)}), "CUSTOMER", "Enabled", "AWS_KMS", "SYMMETRIC_DEFAULT",
+        arn(name), frozenset({name, arn(name)}), "CUSTOMER", "Enabled", "AWS_KMS",
         created=days_ago(ages[0]) if ages else None, policy=json.dumps(policy), rotates=True, rotation_days=365,
         materials=materials,
     )  # fmt: skip
