@@ -142,3 +142,21 @@ def test_presigned_kms_and_identity(version, standing_server, tmp_path):
         "kms", "decrypt", "--ciphertext-blob", f"fileb://{tmp_path / 'sealed'}"
     )
     assert aws.json("sts", "get-caller-identity")["Arn"].endswith(":root")
+
+
+def test_a_user_is_made_tried_out_and_shown(version, standing_server, tmp_path):
+    aws, user = Aws(version, standing_server, tmp_path / "home"), f"cli-{os.urandom(5).hex()}"
+    arn = aws.json("iam", "create-user", "--user-name", user, "--tags", "Key=team,Value=blue")["User"]["Arn"]
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    named = ("--user-name", user)
+    aws("iam", "put-user-policy", *named, "--policy-name", "p", "--policy-document", f"file://{policy}")
+    asked = ("--policy-source-arn", arn, "--action-names", "s3:GetObject", "s3:PutObject")
+    results = aws.json("iam", "simulate-principal-policy", *asked)["EvaluationResults"]
+    assert [result["EvalDecision"] for result in results] == ["allowed", "implicitDeny"]
+    details = aws.json("iam", "get-account-authorization-details", "--filter", "User", "--page-size", "2")
+    (mine,) = (each for each in details["UserDetailList"] if each["UserName"] == user)
+    assert mine["UserPolicyList"][0]["PolicyDocument"]["Statement"] == [statement]
+    assert "NoSuchEntity" in aws.refused("iam", "get-login-profile", *named)
+    assert "DeleteConflict" in aws.refused("iam", "delete-user", *named)
