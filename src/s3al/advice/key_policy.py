@@ -16,8 +16,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 USE: Final = (
+    "kms:Decapsulate",
     "kms:Decrypt",
     "kms:DeriveSharedSecret",
+    "kms:Encapsulate",
     "kms:Encrypt",
     "kms:GenerateDataKey*",
     "kms:GenerateMac",

@@ -11,7 +11,7 @@ is allowed; and what is not there is answered like what is not theirs. Names are
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -151,7 +151,7 @@ def _bad_context() -> RequestError:
 def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True) -> Params:
     """allowed, verdicts (the permission, and with_key the use of a KMS key that goes with it), remedy."""
     verdicts, remedies = [], []
-    for question in _questions(rows, ports, asked) if with_key else [asked.question]:
+    for question in _questions(rows, ports, asked, with_key=with_key):
         finding = _weighed(rows, ports, question, asked)
         verdict = finding.verdict if asked.account is None else finding.verdict.for_account(asked.account)
         if asked.question.trial.assumed:
@@ -159,6 +159,8 @@ def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True
         verdicts.append(verdict.to_json())
         if not verdict.allowed and finding.weighed is not None:
             remedies.append(smallest_change(rows, ports, question))
+        if not verdict.allowed and asked.account not in (None, asked.owner):
+            break  # what a foreign object is under, or that it is there, is told to whom the object is given
     found: Params = {
         "allowed": all(verdict["allowed"] for verdict in verdicts),
         "principal": asked.person.name,
@@ -176,10 +178,13 @@ def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True
     return found
 
 
-def _questions(rows: Rows, ports: Explaining, asked: Asked) -> list[Question]:
-    question = asked.question
-    needed = needed_key_use(rows, ports, question) if question.principal.account_id is not None else None
-    return [question] if needed is None else [question, needed]
+def _questions(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool) -> Iterator[Question]:
+    yield asked.question
+    needed = None
+    if with_key and asked.question.principal.account_id is not None:
+        needed = needed_key_use(rows, ports, asked.question)
+    if needed is not None:
+        yield needed
 
 
 def _weighed(rows: Rows, ports: Explaining, question: Question, asked: Asked) -> Finding:

@@ -55,13 +55,15 @@ _NO_PERMISSION_NEEDED = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken
 @dataclass(frozen=True, slots=True)
 class Question:
     """action: as policies write it, without wildcards. resource: an ARN, or "*". context: condition keys in place of
-    those that a plain request would have. trial: policies in place of those that are stored."""
+    those that a plain request would have. trial: policies in place of those that are stored. near: whether it is to be
+    said what nearly matched."""
 
     principal: Principal
     action: str
     resource: str
     context: Mapping[str, ContextValue] = field(default_factory=dict)
     trial: Trial = field(default_factory=Trial)
+    near: bool = True
 
 
 def decide(
@@ -120,13 +122,19 @@ def named_action(ports: Explaining, action: str) -> tuple[str, str]:
 
 
 def _knows(ports: Explaining, service: str, name: str) -> bool:
-    known: Mapping[str, Container[str]] = {
-        "kms": {*KMS_OPERATIONS, *_TWO_KEYS},
-        "iam": IAM_OPERATIONS,
-        "sts": {*sts.OPERATIONS, "TagSession", "SetSourceIdentity"},
-        "s3al": ports.own_operations,
-    }
-    return f"s3:{name}".lower() in S3_ACTIONS if service == "s3" else name in known[service]
+    if service == "s3":
+        return f"s3:{name}".lower() in S3_ACTIONS
+    known, more = _KNOWN[service]
+    return name in (known or ports.own_operations) or name in more
+
+
+# Service -> its operations (None: those of our own API), and actions that are none.
+_KNOWN: Final[Mapping[str, tuple[Container[str] | None, tuple[str, ...]]]] = {
+    "kms": (KMS_OPERATIONS, _TWO_KEYS),
+    "iam": (IAM_OPERATIONS, ()),
+    "sts": (sts.OPERATIONS, ("TagSession", "SetSourceIdentity")),
+    "s3al": (None, ()),
+}
 
 
 def _region(resource: str, ports: Explaining) -> str:
@@ -145,7 +153,7 @@ class _Watched:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        watch = Watch(self.ports.s3.identities, self.question.trial)
+        watch = Watch(self.ports.s3.identities, self.question.trial, near=self.question.near)
         object.__setattr__(self, "watch", watch)
 
     def context(self, known: Mapping[str, ContextValue]) -> dict[str, ContextValue]:

@@ -28,13 +28,14 @@ from s3al.store.keystore import KeyRow
 
 Group = Literal["use", "manage", "widen", "look"]
 ANY_BUCKET: Final = "any-bucket"
-PAGE: Final = 50
+PAGE: Final = 20
 
 _USE: Mapping[str, tuple[str, ...]] = {
     "ENCRYPT_DECRYPT": ("Encrypt", "Decrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo"),
     "SIGN_VERIFY": ("Sign", "Verify"),
     "GENERATE_VERIFY_MAC": ("GenerateMac", "VerifyMac"),
     "KEY_AGREEMENT": ("DeriveSharedSecret",),
+    "ENCAPSULATE_DECAPSULATE": ("Encapsulate", "Decapsulate"),
 }
 _ASYMMETRIC = frozenset({"GenerateDataKey"})  # no use of a key pair
 _THROUGH_S3 = ("GenerateDataKey", "Decrypt")
@@ -144,7 +145,8 @@ def columns_of(key: KeyRow) -> tuple[Column, ...]:
 
 def people_of(rows: Rows, key: KeyRow, now_ms: int) -> list[Person]:
     """Everybody of the key's account, then whom its policy and grants name beside them."""
-    return [*principals(rows, key.account_id, now_ms), *outsiders(rows, key, compiled(key.policy), now_ms)]
+    inside = principals(rows, key.account_id, now_ms)
+    return [*inside, *outsiders(rows, key, compiled(key.policy), now_ms, inside=inside)]
 
 
 def key_matrix(
@@ -195,7 +197,7 @@ def _row(rows: Rows, ports: Explaining, person: Person, asking: _Asking) -> Matr
     verdicts = []
     for column in asking.columns:
         context = _through_s3(key, asking.bucket) if column.through_s3 else {}
-        question = Question(person.principal, column.action, key.arn, context, trial)
+        question = Question(person.principal, column.action, key.arn, context, trial, near=False)
         verdict = weigh(rows, ports, question).verdict
         verdicts.append(verdict.for_account(key.account_id) if half else verdict)
     return MatrixRow(person, tuple(verdicts), half)

@@ -55,10 +55,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Watched(Identity):
-    """An identity that notes what it is asked."""
+    """An identity that notes what it is asked. near: and what every other statement had to say."""
 
     trial: Trial = field(default_factory=Trial)
     noted: list[Asked] = field(default_factory=list, compare=False)
+    near: bool = True
 
     def evaluate(
         self,
@@ -69,34 +70,44 @@ class Watched(Identity):
         owner_allows: bool,
     ) -> Decision:
         resource_policy = self.trial.of_resource(resource_policy)
-        explained = explain(
-            request,
-            resource_policy=resource_policy,
-            resource_account=resource_account,
-            identity_policies=self.policies,
-            boundary=self.boundary,
-            session_policies=self.sessions,
-            owner_allows=owner_allows,
-        )
+        reports: tuple[StatementReport, ...] = ()
+        if self.near:
+            explained = explain(
+                request,
+                resource_policy=resource_policy,
+                resource_account=resource_account,
+                identity_policies=self.policies,
+                boundary=self.boundary,
+                session_policies=self.sessions,
+                owner_allows=owner_allows,
+            )
+            decision, reports = explained.decision, explained.statements
+        else:
+            decision = Identity.evaluate(
+                self,
+                request,
+                resource_policy=resource_policy,
+                resource_account=resource_account,
+                owner_allows=owner_allows,
+            )
         own = (*self.policies, *((self.boundary,) if self.boundary else ()), *(self.sessions or ()))
         policies = own if resource_policy is None else (resource_policy, *own)
-        self.noted.append(Asked(request, explained.decision, explained.statements, policies))
-        return explained.decision
+        self.noted.append(Asked(request, decision, reports, policies))
+        return decision
 
 
 class Watch(Identities):
     """In place of a worker's cache of identities, for one question."""
 
-    def __init__(self, known: Identities, trial: Trial | None = None) -> None:
+    def __init__(self, known: Identities, trial: Trial, *, near: bool = True) -> None:
         super().__init__()
-        self._stored = known
-        self._trial = trial or Trial()
+        self._stored, self._trial, self._near = known, trial, near
         self.noted: list[Asked] = []
 
     def of(self, rows: Rows, principal: Principal) -> Identity:
         stored, trial = self._stored.of(rows, principal), self._trial
         if trial.assumed:
-            return Watched((_ALLOWING,), trial=trial, noted=self.noted)
+            return Watched((_ALLOWING,), trial=trial, noted=self.noted, near=self._near)
         boundary = stored.boundary
         if boundary is not None:
             boundary = trial.policies.get((PolicyKind.BOUNDARY, boundary.name), boundary)
@@ -107,6 +118,7 @@ class Watch(Identities):
             stored.asks_object_tags,
             trial,
             self.noted,
+            self._near,
         )
 
 

@@ -103,13 +103,12 @@ def principals(rows: Rows, account_id: str, now_ms: int) -> list[Person]:
     ]
 
 
-def outsiders(rows: Rows, key: KeyRow, policy: Policy, now_ms: int) -> list[Person]:
-    """Whom the key's policy or a grant names beside the people of its account, by ARN; anybody at all comes last."""
+def outsiders(rows: Rows, key: KeyRow, policy: Policy, now_ms: int, *, inside: Iterable[Person]) -> list[Person]:
+    """Whom the key's policy or a grant names beside those inside its account, by ARN; anybody at all comes last."""
     named = {value for kind, value in policy.principal_names() if kind == "AWS"}
     named |= {grant.grantee for grant in _grants(rows, key)}
     people = {person.name: person for person in _named(rows, named - {"*"}, key.account_id, now_ms)}
-    inside = {person.name for person in principals(rows, key.account_id, now_ms)}
-    found = [people[name] for name in sorted(people.keys() - inside)]
+    found = [people[name] for name in sorted(people.keys() - {person.name for person in inside})]
     return [*found, Person(ANYONE, ANONYMOUS)] if "*" in named else found
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from s3al.auth.decision import Effect
@@ -126,7 +127,8 @@ class Verdict:
         return replace(self, effect=effect, by=None, reason=reason, mismatches=misses, complete=False)
 
 
+@lru_cache(maxsize=1024)
 def statement_of(text: str) -> Mapping[str, Any] | None:
-    """A statement's JSON as the policy keeps it."""
+    """A statement's JSON as the policy keeps it; not to be changed."""
     found: Any = json.loads(text) if text else None
     return found if isinstance(found, dict) else None

@@ -65,6 +65,20 @@ def test_of_another_account_nothing_is_told_but_the_answer(world: World) -> None
     assert len(set(told)) == 1 and "'allowed': True" in told[0]
 
 
+def test_what_a_foreign_object_is_under_is_told_to_whom_it_is_given(world: World) -> None:
+    here, there = world.here, world.there
+    bucket, guest = here.bucket(), named(world, allow(["s3:*", "kms:*"]), there=True)
+    key = here.key()
+    here.client().put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    told = [world.can(guest.arn, "s3:GetObject", arn(bucket, name), by=there.root_keys) for name in ("k", "none")]
+    assert str(told[0]).replace("/k'", "/none'") == str(told[1]) and key not in str(told[0])
+    here.bucket_policy(bucket, allow("s3:GetObject", arn(bucket, "*"), Principal={"AWS": there.root}))
+    given = world.can(guest.arn, "s3:GetObject", arn(bucket, "k"), by=there.root_keys)
+    assert [(one["action"], one["allowed"]) for one in given["verdicts"]] == [
+        ("s3:GetObject", True), ("kms:Decrypt", False)
+    ]  # fmt: skip
+
+
 def test_who_is_asked_about_and_about_what_must_be_ones_own(world: World) -> None:
     ours, bucket = named(world), world.here.bucket()
     answer = world.can(ours.arn, "s3:GetObject", arn(bucket, "k"), by=world.there.root_keys)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
+import pytest
+
 from s3al.advice.key_policy import separated
+from s3al.kms.key_specs import SPECS, grantable
 from support.people import allow, trust
 from unit.explain.world import World
 
@@ -82,3 +87,35 @@ def test_a_key_whose_roles_are_held_apart_is_precisely_that(world: World) -> Non
         denied = matrix.cell(admin.arn, "kms:Decrypt", through_s3=True)
         assert denied.effect == "explicit-deny" and denied.by and denied.by.sid == "AdministratorsNeitherUseNorShare"
     assert len(groups) == 23
+
+
+@pytest.mark.parametrize(
+    ("spec", "usage", "uses"),
+    [
+        ("RSA_2048", "SIGN_VERIFY", {"kms:Sign", "kms:Verify"}),
+        ("RSA_2048", "ENCRYPT_DECRYPT", {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"}),
+        ("HMAC_256", "GENERATE_VERIFY_MAC", {"kms:GenerateMac", "kms:VerifyMac"}),
+        ("ECC_NIST_P256", "KEY_AGREEMENT", {"kms:DeriveSharedSecret"}),
+    ],
+)
+def test_administrators_are_denied_the_use_of_every_kind_of_key(
+    world: World, spec: str, usage: str, uses: set[str]
+) -> None:
+    place = world.place()
+    admin = place.user("admin", allow("kms:*"))
+    key = place.key(KeySpec=spec, KeyUsage=usage)
+    world.key_policy(key, separated(place.account_id, administrators=[admin.arn]))
+    matrix = world.matrix(key)
+    assert {column.action for column in matrix.columns if column.group == "use"} == uses
+    assert {matrix.cell(admin.arn, use).effect for use in uses} == {"explicit-deny"}
+
+
+def test_every_cryptographic_operation_is_denied_to_administrators() -> None:
+    """What a grant may let somebody do with a key of any kind, less what is no use of it."""
+    policy = separated("111122223333", administrators=["arn:aws:iam::111122223333:user/a"])
+    [denied] = [one for one in policy["Statement"] if one["Effect"] == "Deny"]
+    used = {name for spec, usages in SPECS.items() for usage in usages for name in grantable(spec, usage)}
+    used -= {"RetireGrant", "DescribeKey", "GetPublicKey"}
+    assert used >= {"CreateGrant", "Decrypt", "Encrypt", "GenerateDataKeyPair", "ReEncryptTo", "Sign", "VerifyMac"}
+    for name in used:
+        assert any(fnmatchcase(f"kms:{name}", pattern) for pattern in denied["Action"]), name
