@@ -126,14 +126,14 @@ def _progress() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    from s3al.posture.legible import legible
+    from s3al.explain.shown import shown
 
     with Bars(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), console=console,
               transient=True) as bars:  # fmt: skip
         task = bars.add_task("", total=None)
 
         def seen(bucket: str, looked_at: int, expected: int | None) -> None:
-            bars.update(task, description=legible(bucket), completed=looked_at, total=expected)
+            bars.update(task, description=shown(bucket), completed=looked_at, total=expected)
 
         yield seen
 

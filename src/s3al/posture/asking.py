@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from s3al.posture.legible import legible
+from s3al.explain.shown import shown
 
 
 @dataclass(slots=True)
@@ -29,5 +29,5 @@ class Asking:
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "")) or "no code"
             if code not in absent:
-                self.unread[what] = legible(code)
+                self.unread[what] = shown(code)
             return None

@@ -71,7 +71,7 @@ def unencrypted_upload(posture: Posture) -> Iterator[Hit]:
             continue
         object_key = passes(bucket, posture.account_id, _PUT, NO_HEADER)
         if object_key is not None:
-            evidence = f"PutObject of {object_key!r} without a header is not denied, and no default encrypts"
+            evidence = f"PutObject of {object_key} without a header is not denied, and no default encrypts"
             yield Hit(bucket.arn, evidence)
 
 
@@ -80,7 +80,7 @@ def plain_http(posture: Posture) -> Iterator[Hit]:
         for action in (_GET, _PUT):
             object_key = passes(bucket, posture.account_id, action, PLAIN_HTTP)
             if object_key is not None:
-                evidence = f"{action} of {object_key!r} is not denied where aws:SecureTransport is false"
+                evidence = f"{action} of {object_key} is not denied where aws:SecureTransport is false"
                 yield Hit(bucket.arn, evidence)
                 break
 
@@ -93,7 +93,7 @@ def weaker_upload(posture: Posture) -> Iterator[Hit]:
                 header = next(iter(asked.values()))
                 yield Hit(
                     bucket.arn,
-                    f"the default is {bucket.default_mode}, and PutObject of {object_key!r} with "
+                    f"the default is {bucket.default_mode}, and PutObject of {object_key} with "
                     f"x-amz-server-side-encryption: {header} is not denied",
                 )
                 break
@@ -106,7 +106,7 @@ def wrong_key_upload(posture: Posture) -> Iterator[Hit]:
             continue
         object_key = passes(bucket, posture.account_id, _PUT, with_key(header, _ANOTHER_KEY))
         if object_key is not None:
-            yield Hit(bucket.arn, f"PutObject of {object_key!r} under a key of another account is not denied")
+            yield Hit(bucket.arn, f"PutObject of {object_key} under a key of another account is not denied")
 
 
 def sse_c_allowed(posture: Posture) -> Iterator[Hit]:
@@ -115,7 +115,7 @@ def sse_c_allowed(posture: Posture) -> Iterator[Hit]:
             continue
         object_key = passes(bucket, posture.account_id, _PUT, WITH_SSE_C)
         if object_key is not None:
-            evidence = f"neither settings nor policy of the bucket stop PutObject of {object_key!r} with SSE-C"
+            evidence = f"neither settings nor policy of the bucket stop PutObject of {object_key} with SSE-C"
             yield Hit(bucket.arn, evidence)
 
 

@@ -22,6 +22,7 @@ UNKNOWN: Final = "unknown"  # could not be looked at
 MODES: Final = (SSE_S3, SSE_KMS, DSSE_KMS, SSE_C, NONE, UNKNOWN)
 BY_HEADER: Final[Mapping[str, str]] = {"AES256": SSE_S3, "aws:kms": SSE_KMS, "aws:kms:dsse": DSSE_KMS}
 EXAMPLES: Final = 5
+LONGEST_NAME: Final = 200  # of an object key, on a page or a terminal
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from s3al.errors import ConfigError, S3alError
+from s3al.explain.shown import shown
 from s3al.own_api_client import OwnApi
 from s3al.posture.asking import Asking
 from s3al.posture.facts import BY_HEADER, NONE, UNKNOWN, Bucket, KmsKey, Objects, Posture
 from s3al.posture.kms_keys import look_up
-from s3al.posture.legible import legible
 from s3al.posture.objects import Sampling, by_heads, by_inventory
 
 _EVERYONE: Final = (
@@ -72,7 +72,7 @@ def _all(clients: Clients) -> list[str]:
     try:
         return [each["Name"] for each in clients.s3.list_buckets()["Buckets"]]
     except ClientError as error:
-        code = legible(str(error.response["Error"].get("Code")))
+        code = shown(str(error.response["Error"].get("Code")))
         raise ConfigError(f"buckets cannot be listed: {code}", advice="name one: s3://BUCKET") from error
 
 
@@ -125,15 +125,15 @@ def _objects(clients: Clients, name: str, sampling: Sampling, progress: Progress
         except S3alError as error:
             code = str(error).partition(":")[0]
             if code == "NoSuchBucket":
-                raise ConfigError(f"there is no bucket {legible(name)}") from error
-            asking.unread["GetInventory"] = legible(code)
+                raise ConfigError(f"there is no bucket {shown(name)}") from error
+            asking.unread["GetInventory"] = shown(code)
     try:
         return by_heads(clients.s3, name, sampling, seen)
     except ClientError as error:
         code = str(error.response["Error"].get("Code"))
         if code == "NoSuchBucket":
-            raise ConfigError(f"there is no bucket {legible(name)}") from error
-        asking.unread["ListObjectsV2"] = legible(code)
+            raise ConfigError(f"there is no bucket {shown(name)}") from error
+        asking.unread["ListObjectsV2"] = shown(code)
         return Objects("heads")
 
 

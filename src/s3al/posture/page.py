@@ -2,7 +2,7 @@
 
 What lives here: `page`. What does not: what is in it (report), drawing (charts), the style sheet (page.css).
 
-Laws: every text of somebody else's goes through `text`, which escapes; the page's own policy forbids scripts and
+Laws: every text of somebody else's goes through `markup`, which escapes; the page's own policy forbids scripts and
 whatever lies elsewhere, so that a name that got through would still do nothing.
 """
 
@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Final
 
-from s3al.posture.charts import Mark, Share, bar, columns, ring, text, timeline
-from s3al.posture.facts import NONE, Bucket, KmsKey, Posture
+from s3al.explain.shown import markup
+from s3al.posture.charts import Mark, Share, bar, columns, ring, timeline
+from s3al.posture.facts import LONGEST_NAME, NONE, Bucket, KmsKey, Posture
 from s3al.posture.report import Report, materials_of
 from s3al.posture.rules import Finding
 
@@ -44,7 +45,7 @@ def page(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">'
         '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
-        f"<title>Encryption posture of {text(posture.endpoint)}</title><style>{style}</style></head>"
+        f"<title>Encryption posture of {markup(posture.endpoint)}</title><style>{style}</style></head>"
         f"<body><main>{''.join(sections)}</main></body></html>\n"
     )
 
@@ -57,9 +58,9 @@ def _head(report: Report) -> str:
         posture.at.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC"),
         f"account {posture.account_id}" if posture.account_id else "",
     ]
-    said = " <i>/</i> ".join(text(fact) for fact in facts if fact)
+    said = " <i>/</i> ".join(markup(fact) for fact in facts if fact)
     return (
-        f'<header><p class="over">s3al posture</p><h1>{text(posture.endpoint)}</h1><p class="facts">{said}</p>'
+        f'<header><p class="over">s3al posture</p><h1>{markup(posture.endpoint)}</h1><p class="facts">{said}</p>'
         f"{_verdict(report)}</header>"
     )
 
@@ -70,12 +71,13 @@ def _verdict(report: Report) -> str:
     if not report.unmet:
         return '<p class="verdict met">All requirements are met.</p>'
     lines = "".join(
-        f"<li><code>{text(each.requirement)}</code> on <code>{text(each.where)}</code>: {text(each.evidence)}</li>"
+        f"<li><code>{markup(each.requirement)}</code> on <code>{markup(each.where)}</code>: "
+        f"{markup(each.evidence)}</li>"
         for each in report.unmet
     )
     many = f"{_many(len(report.unmet), 'requirement')} not met"
     opened = " open" if len(report.unmet) <= _SHOWN_UNMET else ""
-    return f'<details class="verdict unmet"{opened}><summary>{text(many)}</summary><ul>{lines}</ul></details>'
+    return f'<details class="verdict unmet"{opened}><summary>{markup(many)}</summary><ul>{lines}</ul></details>'
 
 
 def _tiles(report: Report) -> str:
@@ -90,8 +92,8 @@ def _charts(posture: Posture) -> str:
     shares = _shares(posture.buckets)
     total = sum(share.value for share in shares)
     legend = "".join(
-        f'<li><i class="dot {share.look}"></i><span>{text(share.name)}</span><b>{share.value:,}</b>'
-        f"<em>{text(_percent(share.value, total))}</em></li>"
+        f'<li><i class="dot {share.look}"></i><span>{markup(share.name)}</span><b>{share.value:,}</b>'
+        f"<em>{markup(_percent(share.value, total))}</em></li>"
         for share in shares
     )
     drawn = ring(shares, centre=_short(total), below="objects" if total != 1 else "object")
@@ -137,15 +139,15 @@ def _buckets(report: Report) -> str:
 
 def _bucket_row(report: Report, bucket: Bucket) -> str:
     key = report.posture.kms_key(bucket.default_key)
-    under = f"<small>{text(_tail(key.arn if key else bucket.default_key))}</small>" if bucket.default_key else ""
-    default = text(_NAMES[bucket.default_mode]) if bucket.default_mode != NONE else '<b class="absent">none</b>'
+    under = f"<small>{markup(_tail(key.arn if key else bucket.default_key))}</small>" if bucket.default_key else ""
+    default = markup(_NAMES[bucket.default_mode]) if bucket.default_mode != NONE else '<b class="absent">none</b>'
     seen = f"{bucket.objects.looked_at:,}"
     if bucket.objects.looked_at < bucket.objects.listed:
         seen += f"<small>of {bucket.objects.listed:,}</small>"
     own = [each for each in report.findings if each.hit.where == bucket.arn]
     worst = f'<span class="chip {own[0].rule.severity}">{len(own)}</span>' if own else "0"
     return (
-        f"<tr><td><b>{text(bucket.name)}</b><td>{default}{under}"
+        f"<tr><td><b>{markup(bucket.name)}</b><td>{default}{under}"
         f"<td>{bar(_shares([bucket]))}<td class=number>{seen}<td class=number>{worst}"
     )
 
@@ -168,10 +170,10 @@ def _kms_key(posture: Posture, key: KmsKey, begin: datetime, used: Mapping[tuple
     rotation = {True: f"rotates every {key.rotation_days} days", False: "does not rotate by itself", None: ""}
     managed = "managed by the service" if key.manager == "AWS" else ""
     facts = [key.state or "state not known", rotation[key.rotates], managed, _many(objects, "object")]
-    said = " <i>/</i> ".join(text(fact) for fact in facts if fact)
+    said = " <i>/</i> ".join(markup(fact) for fact in facts if fact)
     marks = list(_marks(posture, key, begin, used))
     line = timeline(marks, begins=begin.strftime("%Y-%m-%d"), ends="now") if marks else ""
-    return f'<div class="key"><p><code>{text(key.arn)}</code></p><p class="facts">{said}</p>{line}</div>'
+    return f'<div class="key"><p><code>{markup(key.arn)}</code></p><p class="facts">{said}</p>{line}</div>'
 
 
 def _marks(
@@ -199,13 +201,13 @@ def _finding(finding: Finding) -> str:
     rule, hit = finding.rule, finding.hit
     examples = ""
     if hit.examples:
-        names = "".join(f"<li><code>{text(name)}</code></li>" for name in hit.examples)
+        names = "".join(f"<li><code>{markup(name, most=LONGEST_NAME)}</code></li>" for name in hit.examples)
         examples = f'<ul class="examples">{names}</ul>'
     return (
         f'<details class="finding {rule.severity}"><summary><span class="chip {rule.severity}">{rule.severity}</span>'
-        f"<span><b>{text(rule.title)}</b><small>{text(hit.where)}</small></span></summary>"
-        f'<div><p>{text(hit.evidence)}</p>{examples}<p class="fix">{text(rule.fix)}</p>'
-        f'<p class="source"><code>{rule.rule_id}</code> <a href="{text(rule.source)}">{text(rule.source)}</a></p>'
+        f"<span><b>{markup(rule.title)}</b><small>{markup(hit.where)}</small></span></summary>"
+        f'<div><p>{markup(hit.evidence)}</p>{examples}<p class="fix">{markup(rule.fix)}</p>'
+        f'<p class="source"><code>{rule.rule_id}</code> <a href="{markup(rule.source)}">{markup(rule.source)}</a></p>'
         "</div></details>"
     )
 

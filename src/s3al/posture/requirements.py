@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from s3al.advice.options import DSSE_KMS, SSE_KMS
 from s3al.errors import ConfigError
-from s3al.posture.facts import EXAMPLES, MODES, Bucket, Posture, Under
+from s3al.posture.facts import EXAMPLES, LONGEST_NAME, MODES, Bucket, Posture, Under
 from s3al.posture.rules import RULES, SEVERITIES, Finding
 
 
@@ -164,7 +164,8 @@ def _failing(bucket: Bucket, name: str, test: Callable[[Under], str | None]) -> 
     for reason, alike in reasons.items():
         count = sum(bucket.objects.counts[under] for under in alike)
         names = [example for under in alike for example in bucket.objects.examples.get(under, ())][:EXAMPLES]
-        yield Unmet(name, bucket.arn, f"{count} objects {reason}, as {', '.join(map(repr, names))}")
+        shortened = ", ".join(each[:LONGEST_NAME] for each in names)
+        yield Unmet(name, bucket.arn, f"{count} objects {reason}, as {shortened}")
 
 
 def _other_mode(required: Requirements, under: Under) -> str | None:

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from s3al import __version__
-from s3al.posture.legible import legible
+from s3al.explain.shown import shown
+from s3al.posture.facts import LONGEST_NAME
 from s3al.posture.report import Report
 from s3al.posture.rules import CRITICAL, HIGH, INFO, LOW, MEDIUM, RULES, Finding, Rule
 
@@ -62,8 +63,9 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _result(finding: Finding, order: list[str]) -> dict[str, Any]:
     rule, hit = finding.rule, finding.hit
-    said = f"{rule.title}. {legible(hit.where)}: {legible(hit.evidence)}"
-    examples = f" For example: {', '.join(map(legible, hit.examples))}." if hit.examples else ""
+    said = f"{rule.title}. {shown(hit.where)}: {shown(hit.evidence)}"
+    names = ", ".join(shown(name, most=LONGEST_NAME) for name in hit.examples)
+    examples = f" For example: {names}." if names else ""
     fingerprint = hashlib.sha256(f"{rule.rule_id}\n{hit.where}\n{'' if hit.count else hit.evidence}".encode())
     return {
         "ruleId": rule.rule_id,
@@ -71,7 +73,7 @@ def _result(finding: Finding, order: list[str]) -> dict[str, Any]:
         "level": _LEVELS[rule.severity],
         "message": {"text": f"{said}.{examples}"},
         "locations": [
-            {"logicalLocations": [{"fullyQualifiedName": legible(hit.where), "kind": "resource"}]}
+            {"logicalLocations": [{"fullyQualifiedName": shown(hit.where), "kind": "resource"}]}
         ],
         "partialFingerprints": {"ruleAndPlace/v1": fingerprint.hexdigest()},
         "properties": {"severity": rule.severity, "objects": hit.count, "fix": rule.fix},

@@ -2,7 +2,7 @@
 
 What lives here: `show`. What does not: what is in it (report).
 
-Law: every name of somebody else's goes through `legible` and is never read as markup.
+Law: every name of somebody else's goes through `shown` and is never read as markup.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from s3al.posture.facts import NONE
-from s3al.posture.legible import legible
+from s3al.explain.shown import shown
+from s3al.posture.facts import LONGEST_NAME, NONE
 from s3al.posture.report import Report
 from s3al.posture.rules import CRITICAL, HIGH, INFO, LOW, MEDIUM
 
@@ -38,7 +38,7 @@ def show(report: Report, console: Console) -> None:
     counts = ", ".join(f"{count} {severity}" for severity, count in report.severities().items() if count)
     console.print(Text(f"{len(report.findings)} findings{': ' + counts if counts else ''}"))
     for each in report.unmet or ():
-        line = f"not met: {each.requirement} on {legible(each.where)}: {legible(each.evidence)}"
+        line = f"not met: {each.requirement} on {shown(each.where)}: {shown(each.evidence)}"
         console.print(Text(line, style="bold red"))
     if report.unmet == []:
         console.print(Text("all requirements are met", style="green"))
@@ -52,7 +52,7 @@ def _buckets(report: Report) -> Table:
         modes = "\n".join(f"{count:,} {mode}" for mode, count in bucket.objects.modes().items()) or "-"
         default = bucket.default_mode if bucket.default_mode != NONE else "none"
         seen = f"{bucket.objects.looked_at:,} of {bucket.objects.listed:,} ({bucket.objects.how})"
-        table.add_row(*(Text(cell) for cell in (legible(bucket.name), default, modes, seen)))
+        table.add_row(*(Text(cell) for cell in (shown(bucket.name), default, modes, seen)))
     return table
 
 
@@ -66,7 +66,7 @@ def _kms_keys(report: Report) -> Table:
         newest = max((each.since for each in key.materials if each.since), default=None)
         objects = sum(count for _, _, count in posture.users_of(key))
         cells = (
-            legible(key.arn), key.state or "-", rotation, f"{objects:,}", str(len(key.materials) or "-"),
+            shown(key.arn), key.state or "-", rotation, f"{objects:,}", str(len(key.materials) or "-"),
             str(posture.age_days(newest) if newest else "-"),
         )  # fmt: skip
         table.add_row(*(Text(cell) for cell in cells))
@@ -80,9 +80,10 @@ def _findings(report: Report) -> Table:
     for finding in report.findings:
         rule, hit = finding.rule, finding.hit
         said = Text(f"{rule.title} ", style="bold").append(f"{rule.rule_id}\n", style="dim")
-        said.append(f"{legible(hit.where)}\n{legible(hit.evidence)}\n", style="not bold")
+        said.append(f"{shown(hit.where)}\n{shown(hit.evidence)}\n", style="not bold")
         if hit.examples:
-            said.append(f"as {', '.join(map(legible, hit.examples))}\n", style="not bold dim")
+            names = ", ".join(shown(name, most=LONGEST_NAME) for name in hit.examples)
+            said.append(f"as {names}\n", style="not bold dim")
         said.append(f"-> {rule.fix}", style="not bold green")
         table.add_row(Text(rule.severity, style=_STYLES[rule.severity]), said)
     return table
