@@ -180,6 +180,14 @@ def _large(method: str, bucket: str = LARGE_BUCKET, bound_path: str = f"/put/{LA
 
 
 _LIST = (("list-type", "2"), ("max-keys", "1000"), ("prefix", "photos/"))
+
+
+def _pages(_: Place) -> list[Ask]:
+    """One page after another of all: more than a worker remembers."""
+    starts = [()] + [(("start-after", _key(number - 1)),) for number in range(1000, LISTED, 1000)]
+    return [Ask("GET", f"/{BUCKET}", _LIST + start) for start in starts]
+
+
 _FAST_PUT = f"/put_without_md5/{LARGE_BYTES}"
 
 CASES: tuple[Case, ...] = (
@@ -187,6 +195,7 @@ CASES: tuple[Case, ...] = (
     Case("PUT 4 KiB durable", _puts(BUCKET, 4 * KIB, REPLAYED), _bound("/put/4096", "PUT", 4 * KIB), 0.5, (1, 2, 4)),
     Case("HEAD", _heads, _heads),
     Case("LIST 1,000 of 10,000", _replayed(lambda _: [Ask("GET", f"/{BUCKET}", _LIST)]), _bound("/list/1000"), 0.5),
+    Case("LIST all 10,000 by 1,000", _replayed(_pages), _bound("/list/1000")),
     Case("DELETE", _replayed(_deletes, _fill_for_delete), _bound("/delete/0", "DELETE")),
     Case("GET range 4 KiB of 64 MiB", _replayed(_ranges), _bound("/range/4096")),
     Case("GET 1 MiB", _replayed(lambda _: [Ask("GET", f"/{LARGE_BUCKET}/medium")]), _bound(f"/get/{MIB}")),

@@ -162,7 +162,7 @@ class Records:
         self._ciphers: Remembered[tuple[bytes, bytes], RecordCipher] = Remembered(_CACHED_CIPHERS)
         self._wrapping_keys: Remembered[tuple[bytes, bytes], bytes] = Remembered(_CACHED_CIPHERS)
         self._opened: Remembered[tuple[bytes, bytes, str, bytes, bytes], PublicRecord] = Remembered(_OPENED_RECORDS)
-        self._listed: Remembered[tuple[bytes, ListedRow], Any] = Remembered(_LISTED_ENTRIES)
+        self._listed: Remembered[bytes, tuple[bytes, ListedRow, Any]] = Remembered(_LISTED_ENTRIES)
 
     def seal_public(
         self, bucket_id: bytes, object_key: bytes, version_id: str, object_id: bytes, record: PublicRecord
@@ -186,10 +186,13 @@ class Records:
     ) -> list[T]:
         """What `describe`, always the same, makes of rows of one bucket and of their records (`listed_opener`)."""
         open_listed, known = self.listed_opener(bucket_id), self._listed
-        return [
-            known.get((bucket_id, row)) or known.remember((bucket_id, row), describe(row, open_listed(row)))
-            for row in rows
-        ]
+        listed = []
+        for row in rows:
+            found = known.get(row.public_record)  # by one member, whose hash is formed once, and then by all
+            if found is None or found[1] != row or found[0] != bucket_id:
+                found = known.remember(row.public_record, (bucket_id, row, describe(row, open_listed(row))))
+            listed.append(found[2])
+        return listed
 
     def listed_opener(self, bucket_id: bytes) -> Callable[[Listed], dict[str, Any]]:
         """A function that opens public records as far as a listing shows them: `size`, `etag`, `class`, and where the

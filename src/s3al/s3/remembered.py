@@ -2,8 +2,8 @@
 
 What lives here: a bounded memory. What does not: opening records (records).
 
-Laws: a name holds everything that opening depends on, the place and the sealed bytes, so that nothing here grows stale
-and an altered or moved record is opened anew, which fails; what is remembered is shared, and changed by nobody.
+Laws: name and value hold everything that opening depends on, the place and the sealed bytes, so that nothing here grows
+stale and an altered or moved record is opened anew, which fails; what is remembered is shared, and changed by nobody.
 """
 
 from __future__ import annotations

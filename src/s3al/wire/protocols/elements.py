@@ -9,7 +9,7 @@ milliseconds; a member the model does not have is a ValueError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -21,15 +21,10 @@ Append = Callable[[str], None]
 WriteElement = Callable[[Any, Append], None]
 
 class Kept(dict[str, Any]):
-    """Members of a structure that will be written again, unchanged: its element is kept with it, as one writer wrote
-    it."""
+    """Members of a structure that will be written again, unchanged. written: the writer that did, and its text."""
 
-    __slots__ = ("text", "writer")
-
-    def __init__(self, members: Mapping[str, Any]) -> None:
-        super().__init__(members)
-        self.text = ""
-        self.writer: object = None
+    __slots__ = ("written",)
+    written: tuple[object, str]
 
 
 _TEMPLATES = 32  # of one shape: handlers give few sets of members, in few orders
@@ -91,12 +86,13 @@ def _keeping(write_members: WriteElement) -> WriteElement:
     text_of = _written(write_members)
 
     def write(value: dict[str, Any], append: Append) -> None:
-        if type(value) is Kept:
-            if value.writer is not write:
-                value.text, value.writer = text_of(value), write
-            append(value.text)
-        else:
+        if type(value) is not Kept:
             write_members(value, append)
+            return
+        written = getattr(value, "written", None)
+        if written is None or written[0] is not write:
+            written = value.written = (write, text_of(value))
+        append(written[1])
 
     return write
 
