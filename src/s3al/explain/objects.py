@@ -23,6 +23,7 @@ from s3al.s3.own import shows_md5
 from s3al.service.operation import Params
 from s3al.service.own import text
 from s3al.store.catalog import StreamRow
+from s3al.store.keystore import KeyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,7 @@ def _cautions(opened: Opened) -> list[Params]:
         found.append(caution("data-key-kept"))
     if envelope.mode == sse.SSE_C:
         found.append(caution("customer-key"))
-    if envelope.kms_key_arn:
-        found += _key_cautions(opened)
+    found += _key_cautions(opened)
     if envelope.mode == sse.DSSE_KMS:
         found.append(caution("one-root"))
     if opened.client is not None:
@@ -110,15 +110,22 @@ def _cautions(opened: Opened) -> list[Params]:
 
 
 def _key_cautions(opened: Opened) -> list[Params]:
-    key, visible = opened.kms_key, opened.visible
-    if key is None:
-        return [caution("key-gone")]
-    if key.account_id != visible.call.principal.account_id:
-        return [caution("foreign-key", account=key.account_id)]
-    node = next((one for one in opened.keys if one["kind"] == "kms-material"), None)
-    if node is None or not node["known"]:
-        return []
-    found = state_cautions(key, visible.call.now_ms)
+    """Of the KMS key of the server's layer, then of the client's."""
+    account, found = opened.visible.call.principal.account_id, []
+    if opened.envelope.kms_key_arn and opened.kms_key is None:
+        found.append(caution("key-gone"))
+    layers = (("kms-material", opened.kms_key), ("client-kms-material", opened.client_kms_key))
+    nodes = {node["id"]: node for node in opened.keys}
+    for node_id, key in layers:
+        if key is not None and key.account_id != account:
+            found.append(caution("foreign-key", account=key.account_id))
+        elif key is not None and nodes[node_id]["known"]:
+            found += _own_key_cautions(key, nodes[node_id], opened.visible.call.now_ms)
+    return [one for number, one in enumerate(found) if one not in found[:number]]
+
+
+def _own_key_cautions(key: KeyRow, node: Params, now_ms: int) -> list[Params]:
+    found = state_cautions(key, now_ms)
     if node["made_at_ms"] is None:
         found.append(caution("material-gone"))
     if rotates_never(key):

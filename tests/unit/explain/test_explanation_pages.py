@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from s3al.advice.requirements import REQUIREMENTS
+from s3al.explain.topics import TOPICS
 from support.house import House, open_house
 from unit.explain.asking import ask, check
 
@@ -26,6 +28,16 @@ def test_every_picture_and_page_that_is_named_is_there(page):
     assert links
     for link in links:
         assert (page.parent / link).exists(), link
+
+
+def test_commands_on_pages_exist():
+    """Flags of advise and topics of explain, as pages write them."""
+    text = "\n".join(page.read_text() for page in PAGES)
+    flags = set(re.findall(r"--([a-z-]+)", " ".join(re.findall(r"s3al advise [^`\n]+", text))))
+    assert flags - {"option", "kms-key", "apply", "admin", "user"} <= set(REQUIREMENTS)
+    assert "encrypt-before-upload" in flags
+    topics = set(re.findall(r"s3al explain ([a-z][a-z-]+)(?=[`\s])", text))
+    assert topics <= set(TOPICS)
 
 
 def store_of(house: House, *, secure: bool):

@@ -107,6 +107,25 @@ def test_a_clients_key_in_this_kms_is_named_and_its_users_are_the_readers(desk):
     assert any(one["action"] == "kms:Decrypt" for one in document["readers"]["may_read"][0]["by"])
 
 
+def test_both_layers_may_hang_from_kms_keys_each_with_its_own_state(world):
+    desk = Desk(world.house)
+    theirs = desk.kms.create_key()["KeyMetadata"]["Arn"]
+    client = client_of(desk, KmsKeyring(desk.kms, theirs))
+    client.put_object(Bucket=desk.bucket, Key="both", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=desk.key)
+    desk.kms.rotate_key_on_demand(KeyId=desk.key)
+    before = desk.explain("both")
+    materials = {node["id"]: node["key_arn"] for node in before["keys"] if node["kind"] == "kms-material"}
+    assert materials == {"kms-material": desk.key, "client-kms-material": theirs}
+    assert "older-material" in cautions(before)
+    assert len(before["readers"]["may_read"][0]["by"]) == 3  # GetObject, and Decrypt with each key
+    desk.kms.disable_key(KeyId=theirs)
+    after = desk.explain("both")
+    assert "key-disabled" in cautions(after)
+    assert not after["readers"]["may_read"]
+    assert lines(before) != lines(after)
+    assert picture(before) != picture(after)
+
+
 def test_an_instruction_file_beside_the_object_is_seen(desk):
     desk.put("v1", "sse-s3")
     assert desk.explain("v1")["client_side"] is None
