@@ -20,6 +20,7 @@ from s3al.explain.words import (
     READS,
     counted,
     day,
+    holder,
     key_name,
     made_words,
     node_words,
@@ -254,7 +255,7 @@ def _readers(canvas: Canvas, readers: Document | None, *, x: float, top: float) 
         lines = [line for by in one["by"] for line in wrapped(f"{by['action']} {by['by']}", width - 24, size=9)]
         height = 28 + 12 * len(lines)
         canvas.box(x, y, width, height, hue="client", radius=6)
-        canvas.text(x + 12, y + 16, one["principal"], size=11, hue="client", bold=True, most=width - 24)
+        canvas.text(x + 12, y + 16, holder(one), size=11, hue="client", bold=True, most=width - 24)
         for number, line in enumerate(lines):
             canvas.text(x + 12, y + 30 + 12 * number, line, size=9, hue="client")
         y += height + 6
@@ -349,9 +350,9 @@ def _people(canvas: Canvas, people: Document | None, *, top: float) -> None:
         for one in people[member][:12]:
             chip = "open" if one["principal"] in both else hue
             canvas.box(x, y, half, 36, hue=chip, radius=6)
-            canvas.text(x + 12, y + 15, one["principal"], size=11, hue=chip, bold=True, most=half - 24)
+            canvas.text(x + 12, y + 15, holder(one), size=11, hue=chip, bold=True, most=half - 24)
             canvas.text(x + 12, y + 29, one["by"][0]["by"], size=9, hue=chip, most=half - 24)
             y += 42
         if not people[member]:
-            canvas.text(x, y + 10, "nobody of this account", hue="muted")
+            canvas.text(x, y + 10, "nobody", hue="muted")
     canvas.text(_MARGIN, canvas.bottom + 18, "red: both at once" if both else "nobody is both", size=10, hue="muted")

@@ -1,11 +1,12 @@
 """Who may read an object, and who has which say over a KMS key, by which statement.
 
-What lives here: the questions, put to the people of the caller's account, and the two administrators as thieves of
-rights. What does not: any decision (decisions), the pictures of them.
+What lives here: the questions, put to the people of the caller's account and to whom else the policies name, and the
+two administrators as thieves of rights. What does not: any decision (decisions), the pictures of them.
 
 Laws: each answer is that of the evaluator that decides requests, asked as if the person sent the request now, from
 where the caller sends his; whoever may not ask who can (s3al:Can, s3al:WhoMayUseKey) is told neither answers nor names
-here; no more people are asked than a page holds.
+here; of people of other accounts the resource's side is told, and not whether they exist; no more people are asked than
+a page holds.
 
 Source: KMS Developer Guide, "Key policies"; S3 User Guide, "Identity and Access Management".
 """
@@ -16,20 +17,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from s3al.auth.policy import Policy
+from s3al.auth.principal import ANONYMOUS
 from s3al.errors import RequestError
-from s3al.explain.decisions import decide
+from s3al.explain.decisions import Question, weigh
 from s3al.explain.envelopes import Opened
-from s3al.explain.principals import Person, of_role
+from s3al.explain.observed import Trial
+from s3al.explain.principals import ANYONE, Person, by_name, of_role
 from s3al.explain.thieves import SECRETS, ObjectNeeds, Outcome
 from s3al.explain.verdicts import Verdict
 from s3al.explain.visible import Visible
-from s3al.kms.access import Context
+from s3al.kms.access import Context, compiled
 from s3al.kms.states import state_after
 from s3al.s3.access import bucket_arn, object_arn
 from s3al.service.credentials import root_principal, user_principal
 from s3al.service.operation import Params
 from s3al.service.request_context import global_context
-from s3al.store import accounts, identities
+from s3al.store import accounts, identities, key_grants
 from s3al.store.keystore import KeyRow
 
 MOST_PEOPLE: Final = 10  # users, and as many roles: four decisions each, within 20 ms
@@ -42,6 +46,7 @@ class Say:
     """What one person may do about an object. decrypts, administers_keys: a verdict for each KMS key that has a say."""
 
     person: Person
+    elsewhere: bool  # of another account, which must let its person too
     reads: Verdict
     decrypts: tuple[Verdict, ...]
     administers_bucket: Verdict
@@ -73,9 +78,15 @@ def says_of(visible: Visible, opened: Opened, needs: ObjectNeeds) -> Says | None
     if not visible.may_own("s3al:Can", object_arn(bucket.name, opened.object_key)):
         visible.withhold("readers", ["s3al:Can"])
         return None
-    people, complete = _people(visible)
+    own = [use.key for use in opened.key_uses if use.key.account_id == visible.call.principal.account_id]
+    policies = [opened.found.state.policy, *(compiled(key.policy) for key in own)]
+    people, complete = _people(visible, [policy for policy in policies if policy is not None], own)
+    if not opened.key_uses:  # where a KMS key has a say, nobody without a name gets past it
+        people.append(Person(ANYONE, ANONYMOUS))
     beyond = tuple(name for name in SECRETS if name in needs.secrets & {"customer", "client"})
-    return Says([_say(visible, opened, person) for person in people], complete, _closed(opened), beyond)
+    says = [_say(visible, opened, person) for person in people]
+    told = [say for say in says if say.may_read or say.person.name != ANYONE]
+    return Says(told, complete, _closed(opened), beyond)
 
 
 def _closed(opened: Opened) -> str:
@@ -90,8 +101,9 @@ def _closed(opened: Opened) -> str:
     return ""
 
 
-def _people(visible: Visible) -> tuple[list[Person], bool]:
-    """The root, the first users and the first roles of the caller's account; and whether that is everybody."""
+def _people(visible: Visible, policies: Iterable[Policy], keys: Iterable[KeyRow]) -> tuple[list[Person], bool]:
+    """The root, the first users and roles of the caller's account, and the first of whom policies and grants name
+    beside them; and whether that is everybody."""
     rows, account = visible.rows, accounts.find_account(visible.rows, visible.call.principal.account_id or "")
     if account is None:
         return [], True
@@ -100,7 +112,20 @@ def _people(visible: Visible) -> tuple[list[Person], bool]:
     people = [Person(f"arn:aws:iam::{account.account_id}:root", root_principal(account))]
     people += [Person(user.arn, user_principal(account, user)) for user in users[:MOST_PEOPLE]]
     people += [Person(role.arn, of_role(account, role, visible.call.now_ms)) for role in roles[:MOST_PEOPLE]]
-    return people, max(len(users), len(roles)) <= MOST_PEOPLE
+    outsiders = _outsiders(visible, policies, keys)
+    everybody = max(len(users), len(roles), len(outsiders)) <= MOST_PEOPLE
+    return [*people, *outsiders[:MOST_PEOPLE]], everybody
+
+
+def _outsiders(visible: Visible, policies: Iterable[Policy], keys: Iterable[KeyRow]) -> list[Person]:
+    """By name alone, whether or not they exist: that is another account's to tell."""
+    account, now_ms = visible.call.principal.account_id or "", visible.call.now_ms
+    named = {value for policy in policies for kind, value in policy.principal_names() if kind == "AWS"}
+    for key in keys:
+        grants = key_grants.list_grants(visible.rows, key.key_id, key.region, limit=MOST_PEOPLE)
+        named |= {grant.grantee for grant in grants}
+    people = (by_name(name, account, now_ms) for name in sorted(named))
+    return [one for one in people if one is not None and one.principal.account_id != account]
 
 
 def _say(visible: Visible, opened: Opened, person: Person) -> Say:
@@ -110,6 +135,7 @@ def _say(visible: Visible, opened: Opened, person: Person) -> Say:
     uses = opened.key_uses
     return Say(
         person,
+        ask.elsewhere,
         ask("s3:GetObject" if row.is_current else "s3:GetObjectVersion", name),
         tuple(ask("kms:Decrypt", use.key.arn, use.context) for use in uses),
         ask("s3:PutBucketPolicy", bucket_arn(bucket.name)),
@@ -125,9 +151,14 @@ class _Asking:
     person: Person
     context: Context
 
+    @property
+    def elsewhere(self) -> bool:
+        return self.person.principal.account_id not in (self.visible.call.principal.account_id, None)
+
     def __call__(self, action: str, resource: str, more: Context | None = None) -> Verdict:
-        rows, ports = self.visible.rows, self.visible.ports
-        verdict = decide(rows, ports, self.person.principal, action, resource, context=self.context | (more or {}))
+        trial = Trial(assumed=self.elsewhere)
+        question = Question(self.person.principal, action, resource, self.context | (more or {}), trial)
+        verdict = weigh(self.visible.rows, self.visible.ports, question).verdict
         return verdict.for_account(self.visible.call.principal.account_id or "")
 
 
@@ -151,7 +182,7 @@ def document(says: Says) -> Params:
 
 def _allowed(say: Say) -> Params:
     by = [{"action": verdict.action, "by": _label(verdict)} for verdict in (say.reads, *say.decrypts)]
-    return {"principal": say.person.name, "by": by}
+    return {"principal": say.person.name, "elsewhere": say.elsewhere, "by": by}
 
 
 def _refused(say: Say, closed: str) -> Params:
@@ -229,23 +260,22 @@ def _names(people: Sequence[Say]) -> str:
 
 
 def people_of_key(visible: Visible, key: KeyRow) -> Params | None:
-    """Who of the key's account administers it and who uses it."""
+    """Who administers it and who uses it."""
     if not visible.may_own("s3al:WhoMayUseKey", key.arn):
         visible.withhold("people", ["s3al:WhoMayUseKey"])
         return None
-    people, complete = _people(visible)
+    people, complete = _people(visible, [compiled(key.policy)], [key])
     context = _from_here(visible)
 
     def holders(actions: Sequence[str]) -> list[Params]:
         found = []
         for person in people:
-            verdicts = [
-                decide(visible.rows, visible.ports, person.principal, one, key.arn, context=context) for one in actions
-            ]
+            ask = _Asking(visible, person, context)
+            verdicts = [ask(action, key.arn) for action in actions]
             allowed = [verdict for verdict in verdicts if verdict.allowed]
             if allowed:
                 by = [{"action": verdict.action, "by": _label(verdict)} for verdict in allowed]
-                found.append({"principal": person.name, "by": by})
+                found.append({"principal": person.name, "elsewhere": ask.elsewhere, "by": by})
         return found
 
     administer, use = holders(_ADMINISTER), holders(_USE)

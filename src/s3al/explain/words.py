@@ -254,14 +254,19 @@ def _readers(readers: Document | None) -> list[str]:
     if readers is None:
         return []
     takes = "".join(f", with {ALSO_TAKEN[name]} as well" for name in readers["also_takes"])
-    found = ["", f"Who of this account can read it now{takes}"]
-    found += [f"  {shown(one['principal'])}: {_by(one['by'])}" for one in readers["may_read"]]
+    found = ["", f"Who can read it now{takes}"]
+    found += [f"  {holder(one)}: {_by(one['by'])}" for one in readers["may_read"]]
     found += [] if readers["may_read"] else ["  nobody"]
     found += ["", "Who cannot"] if readers["may_not"] else []
     for one in readers["may_not"]:
         why = "; ".join(f"{refused['action']} {shown(refused['reason'])}" for refused in one["refused"])
         found.append(f"  {shown(one['principal'])}: {why}")
     return found if readers["complete"] else [*found, f"  {_MORE_PEOPLE}"]
+
+
+def holder(one: Document) -> str:
+    """Who has a right: of another account only if that account lets him too."""
+    return shown(one["principal"]) + (" (if that account lets it)" if one["elsewhere"] else "")
 
 
 def _by(verdicts: Iterable[Document]) -> str:
@@ -348,8 +353,8 @@ def _people(people: Document | None) -> list[str]:
         return []
     found = []
     for title, member in (("Who administers it", "administrators"), ("Who uses it", "users")):
-        found += ["", title, *(f"  {shown(one['principal'])}: {_by(one['by'])}" for one in people[member])]
-        found += [] if people[member] else ["  nobody of this account"]
+        found += ["", title, *(f"  {holder(one)}: {_by(one['by'])}" for one in people[member])]
+        found += [] if people[member] else ["  nobody"]
     if people["both"]:
         found += ["", f"Both at once: {', '.join(shown(who) for who in people['both'])}"]
     return found if people["complete"] else [*found, f"  {_MORE_PEOPLE}"]

@@ -293,6 +293,36 @@ def test_each_version_is_explained_as_it_is(world):
     assert found == ["aws:kms:dsse", "AES256"]
 
 
+def test_an_object_that_is_open_to_all_says_so(world):
+    desk = Desk(world.house)
+    desk.put(mode="sse-s3")
+    assert "anonymous" not in {one["principal"] for one in desk.explain("object")["readers"]["may_read"]}
+    desk.s3.delete_public_access_block(Bucket=desk.bucket)
+    everybody = {"Sid": "Open", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+                 "Resource": f"arn:aws:s3:::{desk.bucket}/*"}  # fmt: skip
+    _, after = changed(desk, "object", lambda: put_policy(desk.s3, desk.bucket, everybody))
+    [anybody] = [one for one in after["readers"]["may_read"] if one["principal"] == "anonymous"]
+    assert anybody["by"] == [{"action": "s3:GetObject", "by": "by bucket-policy Open"}]
+    desk.put()  # under a KMS key
+    assert "anonymous" not in {one["principal"] for one in desk.explain("object")["readers"]["may_read"]}
+
+
+def test_somebody_of_another_account_reads_if_both_policies_name_him_and_his_account_agrees(world):
+    desk, them = Desk(world.house), world.there.root
+    desk.put()
+    theirs = {"Sid": "Them", "Effect": "Allow", "Principal": {"AWS": them}, "Action": "s3:GetObject",
+              "Resource": f"arn:aws:s3:::{desk.bucket}/*"}  # fmt: skip
+    put_policy(desk.s3, desk.bucket, theirs)
+    [refused] = [one for one in desk.explain("object")["readers"]["may_not"] if one["principal"] == them]
+    assert [one["action"] for one in refused["refused"]] == ["kms:Decrypt"]
+    desk.key_policy({"Sid": "Them", "Effect": "Allow", "Principal": {"AWS": them}, "Action": "kms:*", "Resource": "*"})
+    document = desk.explain("object")
+    [reader] = [one for one in document["readers"]["may_read"] if one["principal"] == them]
+    assert reader["elsewhere"]
+    assert any(f"{them} (if that account lets it)" in line for line in lines(document))
+    assert them in {one["principal"] for one in desk.explain_key()["people"]["users"]}
+
+
 # --- who is told
 
 
