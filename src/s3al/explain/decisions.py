@@ -42,9 +42,10 @@ from s3al.service.request_context import global_context
 from s3al.store.database import Rows
 from s3al.store.identities import find_role_by_arn
 from s3al.store.keystore import KeyRow
+from s3al.trail import lookup
 
 VIA_SERVICE: Final = "kms:ViaService"
-_ACTION = re.compile(r"(s3|kms|iam|sts|s3al):([A-Za-z0-9]{1,64})")
+_ACTION = re.compile(r"(s3|kms|iam|sts|cloudtrail|s3al):([A-Za-z0-9]{1,64})")
 _BUCKET_POLICY = frozenset({"s3:putbucketpolicy", "s3:getbucketpolicy", "s3:deletebucketpolicy"})
 _WITHOUT_BUCKET: Mapping[str, str] = {"s3:createbucket": "CreateBucket", "s3:listallmybuckets": "ListBuckets"}
 _WITHOUT_KEY = frozenset({"CreateKey", "GenerateRandom", "ListAliases", "ListKeys", "ListRetirableGrants"})
@@ -133,6 +134,7 @@ _KNOWN: Final[Mapping[str, tuple[Container[str] | None, tuple[str, ...]]]] = {
     "kms": (KMS_OPERATIONS, _TWO_KEYS),
     "iam": (IAM_OPERATIONS, ()),
     "sts": (sts.OPERATIONS, ("TagSession", "SetSourceIdentity")),
+    "cloudtrail": (lookup.OPERATIONS, ()),
     "s3al": (None, ()),
 }
 
@@ -260,6 +262,7 @@ _BY_SERVICE: Mapping[str, Callable[[_Watched], Weighed]] = {
     "kms": _weigh_kms,
     "iam": _weigh_identities,
     "sts": _weigh_identities,
+    "cloudtrail": _weigh_identities,
     "s3al": _weigh_identities,
 }
 

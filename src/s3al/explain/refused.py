@@ -44,7 +44,7 @@ def _found(rows: Rows, call: Call, ports: Explaining) -> Remembered:
 def _on_refusal(call: Call, rows: Rows, ports: Explaining) -> Iterable[Check]:
     found, asker = _found(rows, call, ports), call.principal
     check = _check(rows, call, found)
-    himself = asker.arn == found.row.principal and asker.kind != "anonymous"
+    himself = asker.kind != "anonymous" and (asker.arn, asker.user_id) == (found.principal.arn, found.principal.user_id)
     if check is None or (himself and not _is_let(rows, call, ports, check)):
         if himself:
             return ()

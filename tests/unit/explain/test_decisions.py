@@ -125,6 +125,8 @@ def test_identities_roles_and_our_own_api_are_asked_too(world: World) -> None:
     assert world.decide(boss.arn, "sts:AssumeRole", role.arn).by.kind == "trust-policy"  # type: ignore[union-attr]
     assert not world.decide(boss.arn, "s3al:CreateAccount", "*").allowed  # the operator's account alone
     assert world.decide("root", "sts:GetCallerIdentity", "*").allowed
+    assert world.decide("root", "cloudtrail:LookupEvents", "*").allowed
+    assert not world.decide(boss.arn, "cloudtrail:LookupEvents", "*").allowed
     rooted = world.decide("root", "sts:AssumeRole", role.arn)
     assert not rooted.allowed and "root accounts" in rooted.reason
     assert world.decide(f"{role.arn}", "s3:ListAllMyBuckets", "*").effect == "implicit-deny"

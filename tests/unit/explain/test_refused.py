@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import secrets
@@ -13,9 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from s3al.auth.principal import ANONYMOUS, Principal
+from s3al.errors import StoreError
 from s3al.service import refusals as memory
 from s3al.service.refusals import Refused
-from s3al.store import refusals
+from s3al.store import identities, refusals
 from s3al.store.refusals import RefusalRow
 from support.people import Person, allow, deny, trust
 from support.processes import eventually
@@ -120,6 +122,17 @@ def test_of_a_guest_each_account_is_told_its_own_side(world: World) -> None:
     assert why(world, request_id)["then"]["statement"]["sid"] == "GuestSide"
     own = why(world, request_id, by=guest.keys)
     assert own["detail"] == "own"
+
+
+def test_a_namesake_is_not_the_one_who_was_refused(world: World) -> None:
+    here, name = world.here, f"u-{secrets.token_hex(4)}"
+    bucket, first = stored(here), here.user(name)
+    request_id = refused_id(lambda: here.client("s3", first).get_object(Bucket=bucket, Key="k"))
+    assert why(world, request_id, by=first.keys)["detail"] == "own"
+    world.write(lambda rows: identities.delete_identity(rows, first.arn))
+    second = here.user(name)
+    assert second.arn == first.arn
+    assert why(world, request_id, by=second.keys)["status"] == 403
 
 
 def test_a_session_is_explained_with_its_own_policy(world: World) -> None:
@@ -241,6 +254,47 @@ def test_one_who_is_refused_all_the_time_leaves_room_for_others() -> None:
         noted.note(Refused(f"a{number}", 1, "s3", "GetObject", ANONYMOUS, "m"))
     noted.note(Refused("b", 1, "s3", "GetObject", other, "m"))
     assert len(noted._waiting) == memory._MOST_WAITING_OF_ONE + 1 and "b" in noted._waiting
+
+
+class Database:
+    """A catalog that keeps what is stored, or cannot. writes: how often it was tried."""
+
+    def __init__(self, error: StoreError | None = None) -> None:
+        self.error, self.writes = error, 0
+
+    async def write(self, fn: Callable[[Any], Any]) -> None:
+        self.writes += 1
+        if self.error:
+            raise self.error
+
+
+def test_what_waits_is_stored_together_and_at_the_end() -> None:
+    database = Database()
+
+    async def run() -> None:
+        noted = memory.Refusals(database, lambda: 1)  # type: ignore[arg-type]
+        for number in range(5):
+            noted.note(Refused(f"r{number}", 1, "s3", "GetObject", ANONYMOUS, "m"))
+        await noted.stop()
+        assert not noted._waiting
+        await noted.stop()
+
+    asyncio.run(run())
+    assert database.writes == 1
+
+
+def test_a_refusal_that_cannot_be_stored_is_said_and_let_go() -> None:
+    told: list[StoreError] = []
+    database = Database(StoreError("full"))
+
+    async def run() -> None:
+        noted = memory.Refusals(database, lambda: 1, told.append)  # type: ignore[arg-type]
+        noted.note(Refused("r", 1, "s3", "GetObject", ANONYMOUS, "m"))
+        await noted.stop()
+        assert not noted._waiting
+
+    asyncio.run(run())
+    assert told == [database.error]
 
 
 def test_too_much_context_is_left_out() -> None:
