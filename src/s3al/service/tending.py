@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from s3al.errors import StoreError
@@ -54,11 +54,13 @@ class Tending:
         rest: Callable[[], object] | None = None,
     ) -> None:
         """jobs: run now and then, each in a write transaction of its own, with the time (UTC ms). steps: run in a
-        thread every round, again and again while they return True. rest: run in a thread now and then, when no
-        request is being answered."""
+        thread of their own every round, again and again while they return True. rest: run in a thread now and then,
+        when no request is being answered."""
         self._database, self._blobs, self._in_flight = database, blobs, in_flight
         self._clock, self._log, self._executor, self._jobs = clock, log, executor, jobs
         self._steps, self._rest = steps, rest
+        # Each thread that reads keeps a connection of its own, so let it be one.
+        self._stepping = ThreadPoolExecutor(1, thread_name_prefix="s3al-steps")
         self._is_known = False  # until then garbage that this process leaves behind is found by `s3al check` alone
         self._kept_ms = 0  # the high water that this process has kept last
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +85,7 @@ class Tending:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        self._stepping.shutdown(wait=False)
 
     async def _run(self) -> None:
         rounds = 0
@@ -100,7 +103,7 @@ class Tending:
                 elif self._clock() - self._kept_ms > _JUMP_MS:
                     await self._keep_clock()
                 for step in self._steps:
-                    while await self._in_thread(step):
+                    while await asyncio.get_running_loop().run_in_executor(self._stepping, step):
                         await self.unlink_buried()
                         await asyncio.sleep(_PAUSE_S)
                 await self.unlink_buried()
