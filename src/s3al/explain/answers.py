@@ -158,7 +158,8 @@ def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True
             verdict = replace(verdict, complete=False)
         verdicts.append(verdict.to_json())
         if not verdict.allowed and finding.weighed is not None:
-            remedies.append(smallest_change(rows, ports, question))
+            owner = finding.verdict.owner
+            remedies.append(smallest_change(rows, ports, question).to_json(verdict, asked.account, owner))
         if not verdict.allowed and asked.account not in (None, asked.owner):
             break  # what a foreign object is under, or that it is there, is told to whom the object is given
     found: Params = {
@@ -168,12 +169,11 @@ def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True
         "remedy": None,
     }
     if not found["allowed"]:
-        parts = [remedy.to_json(asked.account) for remedy in remedies]
         denied = sum(not verdict["allowed"] for verdict in verdicts)
         found["remedy"] = {
-            "changes": [change for part in parts for change in part["changes"]],
-            "otherwise": [words for part in parts for words in part["otherwise"]],
-            "verified": len(parts) == denied and all(part["verified"] for part in parts),
+            "changes": [change for part in remedies for change in part["changes"]],
+            "otherwise": [words for part in remedies for words in part["otherwise"]],
+            "verified": len(remedies) == denied and all(part["verified"] for part in remedies),
         }
     return found
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from s3al.auth.policy import Policy, PolicyKind
@@ -27,6 +27,7 @@ from s3al.store.database import Rows
 _MANAGED_MAX_BYTES: Final = 6144  # IAM quotas, "IAM and STS character limits", white space not counted
 _INLINE_MAX_BYTES: Final = {"user": 2048, "group": 5120, "role": 10240, "trust": 2048}
 _MANAGED = re.compile(r"arn:aws:iam::[^:]*:policy/")
+_EMPTY: Final = '{"Version":"2012-10-17","Statement":[]}'
 _NEW_NAME: Final = "allowed-by-explanation"
 
 
@@ -46,12 +47,11 @@ class Place:
     max_bytes: int
     fixed: str = ""
     bucket_name: str | None = None
-    empty: dict[str, Any] = field(default_factory=lambda: {"Version": "2012-10-17", "Statement": []})
 
     def document(self) -> dict[str, Any]:
         """As JSON, its statements as a list."""
-        found: dict[str, Any] = json.loads(self.text) if self.text else json.loads(json.dumps(self.empty))
-        statements = found.get("Statement", [])
+        found: dict[str, Any] = json.loads(self.text or _EMPTY)
+        statements = found["Statement"]
         found["Statement"] = statements if isinstance(statements, list) else [statements]
         return found
 

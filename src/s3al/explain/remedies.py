@@ -24,7 +24,7 @@ from s3al.explain.decisions import VIA_SERVICE, Finding, Question, weigh
 from s3al.explain.documents import Place, identity_places, resource_place
 from s3al.explain.observed import Trial
 from s3al.explain.ports import Explaining
-from s3al.explain.verdicts import RESOURCE_KINDS
+from s3al.explain.verdicts import RESOURCE_KINDS, Verdict
 from s3al.store.database import Rows
 
 _MAX_DENIES: Final = 16
@@ -68,18 +68,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """changes: all are needed; empty where no change of policies is enough. otherwise: what else would do, in words."""
+    """changes: all are needed; empty where no change of policies is enough: hopeless says why."""
 
     changes: tuple[Change, ...] = ()
-    otherwise: tuple[str, ...] = ()
+    hopeless: str = ""
 
-    def to_json(self, account: str | None = None) -> dict[str, Any]:
-        """account: whose policies may be told; None for all."""
+    def to_json(self, told: Verdict, account: str | None, owner: str | None) -> dict[str, Any]:
+        """told: the verdict as it is told. account: whose policies are told; None for all. owner: of the resource."""
+        otherwise = list(_otherwise(told))
+        if self.hopeless and account in (None, owner):
+            otherwise.append(self.hopeless)
         changes = [
             change.to_json() if account in (None, change.place.account) else _elsewhere(change)
             for change in self.changes
         ]
-        return {"changes": changes, "otherwise": list(self.otherwise), "verified": bool(self.changes)}
+        return {"changes": changes, "otherwise": otherwise, "verified": bool(self.changes)}
 
 
 def _elsewhere(change: Change) -> dict[str, Any]:
@@ -105,7 +108,7 @@ class _Drafts:
     policies: dict[tuple[PolicyKind, str], Policy] = field(default_factory=dict)
 
     def weigh(self, more: Mapping[tuple[PolicyKind, str], Policy] | None = None) -> Finding:
-        trial = Trial({**self.policies, **(more or {})})
+        trial = Trial({**self.policies, **(more or {})}, assumed=self.question.trial.assumed)
         return weigh(self.rows, self.ports, replace(self.question, trial=trial))
 
     def document(self, place: Place) -> dict[str, Any]:
@@ -128,19 +131,18 @@ class _Drafts:
 def smallest_change(rows: Rows, ports: Explaining, question: Question) -> Remedy:
     """For a question whose verdict is a refusal."""
     finding = weigh(rows, ports, question)
-    otherwise = tuple(_otherwise(finding))
     drafts = _Drafts(rows, ports, question, list(_places(rows, ports, question, finding)))
     for _ in range(_MAX_DENIES):
         if finding.verdict.effect != "explicit-deny":
             break
         why_not = _lift(drafts, finding)
         if why_not:
-            return Remedy((), (*otherwise, why_not))
+            return Remedy(hopeless=why_not)
         finding = drafts.weigh()
     if finding.verdict.allowed:
-        return Remedy(tuple(drafts.changes.values()), otherwise)
+        return Remedy(tuple(drafts.changes.values()))
     if finding.asked is None:
-        return Remedy((), (*otherwise, finding.verdict.reason))
+        return Remedy(hopeless=finding.verdict.reason)
     added = _additions(drafts)
     for count in range(1, len(added) + 1):
         for chosen in combinations(added, count):
@@ -148,14 +150,14 @@ def smallest_change(rows: Rows, ports: Explaining, question: Question) -> Remedy
             if drafts.weigh(tried).verdict.allowed:
                 for change, policy in chosen:
                     drafts.keep(change, policy)
-                return Remedy(tuple(drafts.changes.values()), otherwise)
-    return Remedy((), (*otherwise, _hopeless(drafts)))
+                return Remedy(tuple(drafts.changes.values()))
+    return Remedy(hopeless=_hopeless(drafts))
 
 
 def _places(rows: Rows, ports: Explaining, question: Question, finding: Finding) -> Iterator[Place]:
     """Every document that may be changed, those nearest to the principal first."""
     principal = question.principal
-    if principal.kind in ("user", "assumed-role"):
+    if principal.kind in ("user", "assumed-role") and not question.trial.assumed:
         yield from identity_places(rows, principal.issuer_arn or principal.arn, principal.account_id)
     service = question.action.partition(":")[0]
     resource = resource_place(rows, ports, service, question.resource, finding.verdict.owner)
@@ -266,9 +268,8 @@ def _blocks_public(drafts: _Drafts, place: Place) -> bool:
 # --- words
 
 
-def _otherwise(finding: Finding) -> Iterator[str]:
+def _otherwise(verdict: Verdict) -> Iterator[str]:
     """Requests that would be allowed under the policies as they are."""
-    verdict = finding.verdict
     if verdict.effect == "explicit-deny" and verdict.by and verdict.by.statement:
         for operator, keys in verdict.by.statement.get("Condition", {}).items():
             for key, values in keys.items():

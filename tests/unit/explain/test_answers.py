@@ -79,6 +79,27 @@ def test_what_a_foreign_object_is_under_is_told_to_whom_it_is_given(world: World
     ]  # fmt: skip
 
 
+def test_the_change_that_is_told_tells_nothing_of_another_accounts_policies(world: World) -> None:
+    here, there, bucket = world.here, world.there, world.here.bucket()
+    with_policy, without = named(world, allow("s3:*"), there=True), named(world, there=True)
+    told = set()
+    for person in (with_policy.arn, without.arn, f"arn:aws:iam::{there.account_id}:user/nobody"):
+        answer = world.can(person, "s3:GetObject", arn(bucket, "k"), by=here.root_keys)
+        assert [change["kind"] for change in answer["remedy"]["changes"]] == ["bucket-policy"]
+        told.add(str(answer).replace(person, "P"))
+    assert len(told) == 1
+    here.bucket_policy(
+        bucket,
+        deny("s3:*", arn(bucket, "*"), Principal={"AWS": there.root},
+             Condition={"StringNotEquals": {"aws:UserAgent": "hidden-agent"}}),
+        allow("s3:*", arn(bucket, "*"), Principal={"AWS": there.root},
+              Condition={"StringEquals": {"aws:UserAgent": "hidden-agent"}}),
+    )  # fmt: skip
+    answer = world.can(with_policy.arn, "s3:GetObject", arn(bucket, "k"), by=there.root_keys)
+    assert not answer["allowed"] and "hidden-agent" not in str(answer)
+    assert "hidden-agent" in str(world.can(with_policy.arn, "s3:GetObject", arn(bucket, "k")))
+
+
 def test_who_is_asked_about_and_about_what_must_be_ones_own(world: World) -> None:
     ours, bucket = named(world), world.here.bucket()
     answer = world.can(ours.arn, "s3:GetObject", arn(bucket, "k"), by=world.there.root_keys)
