@@ -161,6 +161,22 @@ def test_terms_that_make_no_sense_are_refused(world: World, key_id: str, terms: 
         assert message == "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"
 
 
+class Happenings:
+    """What the trail was told of keys that no request changed."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def happened(self, event_name: str, key_arn: str, now_ms: int, details: Any) -> None:
+        assert now_ms and details
+        self.seen.append((event_name, key_arn))
+
+    def used(self, *_: Any) -> None:
+        raise AssertionError("no key was used")
+
+    touched = used
+
+
 def test_material_expires_at_its_moment_and_works_again_when_it_is_back(world: World, key_id: str) -> None:
     until = world.now + 10 * DAY
     bring(world, key_id, FIRST, ValidTo=moment(until))
@@ -172,7 +188,9 @@ def test_material_expires_at_its_moment_and_works_again_when_it_is_back(world: W
     world.now = until
     assert refuses(world, "Decrypt", CiphertextBlob=blob)[0] == "KMSInvalidStateException"
     assert state(world, key_id) == "PendingImport"
-    world.database.write_now(lambda rows: tidy(rows, world.now))
+    recorder = Happenings()
+    world.database.write_now(lambda rows: tidy(rows, world.now, recorder=recorder))
+    assert [(name, arn.rpartition("/")[2]) for name, arn in recorder.seen] == [("DeleteExpiredKeyMaterial", key_id)]
     (row,) = world.database.read_now(lambda rows: keystore.list_materials(rows, key_id))
     assert row.wrapped == b""
     bring(world, key_id, FIRST)
