@@ -13,7 +13,7 @@ Sources: CloudTrail User Guide, "CloudTrail record contents", "CloudTrail userId
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -73,7 +73,9 @@ DATA_OPERATIONS: Final = frozenset(
         "ListMultipartUploads",
     ]
 )
-_READING = ("Get", "List", "Head", "Describe", "Lookup", "Search", "Verify", "Generate", "AssumeRole", "Simulate")
+_READING = (
+    *("Get", "List", "Head", "Describe", "Lookup", "Search", "Verify", "Generate", "AssumeRole", "Simulate", "Explain"),
+)
 _READING_TOO = frozenset(
     [
         "Encrypt",
@@ -83,7 +85,9 @@ _READING_TOO = frozenset(
         "DeriveSharedSecret",
         "Encapsulate",
         "Decapsulate",
-        "GenerateCredentialReport",
+        "WhoMayUseKey",
+        "Can",
+        "WhyDenied",
     ]
 )
 
@@ -198,8 +202,8 @@ def of_request(answered: Answered, keys: list[str], now_ms: int, region: str) ->
     params = call.params if call else None
     output = answered.output or {}
     reading = is_reading(operation)
-    event = _event(SOURCES.get(answered.service, answered.service), operation, now_ms)
-    event |= {
+    event = {
+        **_event(SOURCES.get(answered.service, answered.service), operation, now_ms),
         "userIdentity": identity(answered.principal),
         "awsRegion": call.region if call else region,
         "sourceIPAddress": answered.source_ip,
@@ -225,15 +229,18 @@ def of_request(answered: Answered, keys: list[str], now_ms: int, region: str) ->
 
 def of_key_use(answered: Answered, use: KeyUse, now_ms: int) -> Event:
     """The record of a key's use for S3."""
-    event = _event(SOURCES["kms"], use.operation, now_ms)
-    params: Event = {"keyId": use.key_arn or use.key_name, "encryptionContext": dict(use.context)}
-    params |= {"encryptionAlgorithm": "SYMMETRIC_DEFAULT"} if use.operation == "Decrypt" else {"keySpec": "AES_256"}
-    event |= {
+    is_decrypt = use.operation == "Decrypt"
+    event = {
+        **_event(SOURCES["kms"], use.operation, now_ms),
         "userIdentity": identity(answered.principal) | {"invokedBy": INTERNAL},
         "awsRegion": use.region,
         "sourceIPAddress": INTERNAL,
         "userAgent": INTERNAL,
-        "requestParameters": params,
+        "requestParameters": {
+            "keyId": use.key_arn or use.key_name,
+            "encryptionContext": use.context,
+            "encryptionAlgorithm" if is_decrypt else "keySpec": "SYMMETRIC_DEFAULT" if is_decrypt else "AES_256",
+        },
         "responseElements": None,
         "requestID": answered.request_id,
         "readOnly": True,
@@ -290,17 +297,15 @@ def of_policy_change(event: Event) -> Event:
     }
 
 
-def for_owners(event: Event) -> Iterator[Event]:
+def for_owners(event: Event) -> Sequence[Event]:
     """The record, and a copy for each other account that owns what it is about."""
     recipient = event["recipientAccountId"]
     owners = {one["accountId"] for one in event["resources"]} - {recipient, "", None}
     if not owners:
-        yield event
-        return
+        return (event,)
     event = event | {"sharedEventID": new_id()}
-    yield event
-    for owner in sorted(owners):
-        yield event | {"eventID": new_id(), "recipientAccountId": owner}
+    copies = [event | {"eventID": new_id(), "recipientAccountId": owner} for owner in sorted(owners)]
+    return (event, *copies)
 
 
 def _event(source: str, name: str, now_ms: int) -> Event:
@@ -320,7 +325,9 @@ def _place(arn: str) -> tuple[str, str]:
     return (parts[3], parts[4]) if len(parts) == 6 else ("", "")
 
 
+@lru_cache(maxsize=1024)
 def _key_resource(arn: str) -> Event:
+    """One for all records of a key: not to be changed."""
     return {"ARN": arn, "accountId": _place(arn)[1], "type": KEY_TYPE}
 
 

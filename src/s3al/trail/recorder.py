@@ -130,7 +130,8 @@ class Trail:
                 return []
             event = of_request(answered, keys, now_ms, self._region)
             for resource in event["resources"]:
-                resource["accountId"] = owner if resource["ARN"].startswith("arn:aws:s3:::") else resource["accountId"]
+                if resource["ARN"].startswith("arn:aws:s3:::"):
+                    resource["accountId"] = owner
             event["recipientAccountId"] = event["recipientAccountId"] or owner
             return [event]
         if not _is_known(answered):

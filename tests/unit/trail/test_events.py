@@ -58,7 +58,7 @@ def test_ids_are_version_4_uuids_and_times_are_whole_seconds() -> None:
 
 
 def test_uses_of_keys_read_and_changes_do_not() -> None:
-    for name in ("Decrypt", "GenerateDataKey", "Sign", "VerifyMac", "ListKeys", "DescribeKey", "AssumeRole"):
+    for name in ("Decrypt", "GenerateDataKey", "Sign", "VerifyMac", "ListKeys", "DescribeKey", "AssumeRole", "Can"):
         assert is_reading(name), name
-    for name in ("PutKeyPolicy", "CreateGrant", "DisableKey", "RotateKeyOnDemand", "DeleteUser", "SetBucketTrail"):
+    for name in ("PutKeyPolicy", "CreateGrant", "DisableKey", "CancelKeyDeletion", "DeleteUser", "SetBucketTrail"):
         assert not is_reading(name), name
