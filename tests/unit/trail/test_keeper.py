@@ -121,3 +121,18 @@ def test_a_checkpoint_is_written_when_something_was_recorded(store: Store) -> No
     checkpointer = Checkpointer(store.folder, store.signer, now_ms=lambda: 2, listed=lambda: store.listed)
     assert checkpointer.write() is None
     assert chain.count == 0
+
+
+def test_a_checkpoint_that_a_crash_cut_short_is_passed_over_and_written_anew(store: Store) -> None:
+    chain, keeper = store.worker("5")
+    keeper.start()
+    chain.append([RECORD])
+    keeper.stop()
+    path = store.folder.path / "checkpoints"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [one.number for one in CheckpointFile(store.folder.path, Keys(), STORE).read()] == [1]
+    checkpointer = Checkpointer(store.folder, store.signer, now_ms=lambda: 3, listed=lambda: store.listed)
+    for _ in range(2):
+        assert checkpointer.write() is None or checkpointer.last()
+    (only,) = CheckpointFile(store.folder.path, Keys(), STORE).read()
+    assert (only.number, only.chains["5" * 16].count) == (2, 1)
