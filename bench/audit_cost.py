@@ -17,7 +17,7 @@ from run import machine
 from targets import Target, s3al
 
 UNAUDITED = Path(__file__).with_name("unaudited.py")
-_CASES = ("GET 4 KiB SSE-KMS", "PUT 4 KiB SSE-KMS", "KMS Decrypt")
+_CASES = ("GET 4 KiB SSE-KMS", "PUT 4 KiB SSE-KMS", "KMS GenerateDataKey", "KMS Decrypt")
 
 
 def main() -> None:
