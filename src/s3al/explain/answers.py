@@ -160,8 +160,6 @@ def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True
         if not verdict.allowed and finding.weighed is not None:
             owner = finding.verdict.owner
             remedies.append(smallest_change(rows, ports, question).to_json(verdict, asked.account, owner))
-        if not verdict.allowed and asked.account not in (None, asked.owner):
-            break  # what a foreign object is under, or that it is there, is told to whom the object is given
     found: Params = {
         "allowed": all(verdict["allowed"] for verdict in verdicts),
         "principal": asked.person.name,
@@ -181,7 +179,8 @@ def answer(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool = True
 def _questions(rows: Rows, ports: Explaining, asked: Asked, *, with_key: bool) -> Iterator[Question]:
     yield asked.question
     needed = None
-    if with_key and asked.question.principal.account_id is not None:
+    own = asked.account in (None, asked.owner)  # what a foreign object is under, or that it is there, is not told
+    if with_key and own and asked.question.principal.account_id is not None:
         needed = needed_key_use(rows, ports, asked.question)
     if needed is not None:
         yield needed

@@ -102,6 +102,8 @@ def _shown(found: Remembered) -> Params:
 
 def _explained(rows: Rows, call: Call, ports: Explaining, found: Remembered) -> Params:
     request = found.request
+    if not is_operators(rows, call.principal) and _would_tell_too_much(found, call.principal.account_id):
+        return _NOT_TOLD
     if request is None:
         return {"detail": "full", "then": None, "now": None, "hint": "No policy was asked: the message says why."}
     account = None if is_operators(rows, call.principal) else call.principal.account_id
@@ -120,6 +122,15 @@ def _explained(rows: Rows, call: Call, ports: Explaining, found: Remembered) -> 
     else:
         hint = "It would be allowed now." if now["allowed"] else ""
     return {"detail": "full", "then": _then(found, account), "now": now, "hint": hint}
+
+
+def _would_tell_too_much(found: Remembered, account: str | None) -> bool:
+    """Of another account's resource: that a key is there, that an object is, or what it is under, follows from which
+    permission was asked for last."""
+    if account == found.row.owner:
+        return False
+    action = "" if found.request is None else found.request.action.partition(":")[2]
+    return found.service == "kms" or (found.request is not None and action != found.operation)
 
 
 def _then(found: Remembered, account: str | None) -> Params:

@@ -65,18 +65,19 @@ def test_of_another_account_nothing_is_told_but_the_answer(world: World) -> None
     assert len(set(told)) == 1 and "'allowed': True" in told[0]
 
 
-def test_what_a_foreign_object_is_under_is_told_to_whom_it_is_given(world: World) -> None:
+def test_what_a_foreign_object_is_under_and_that_it_is_there_is_not_told(world: World) -> None:
     here, there = world.here, world.there
     bucket, guest = here.bucket(), named(world, allow(["s3:*", "kms:*"]), there=True)
     key = here.key()
     here.client().put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
-    told = [world.can(guest.arn, "s3:GetObject", arn(bucket, name), by=there.root_keys) for name in ("k", "none")]
-    assert str(told[0]).replace("/k'", "/none'") == str(told[1]) and key not in str(told[0])
-    here.bucket_policy(bucket, allow("s3:GetObject", arn(bucket, "*"), Principal={"AWS": there.root}))
-    given = world.can(guest.arn, "s3:GetObject", arn(bucket, "k"), by=there.root_keys)
-    assert [(one["action"], one["allowed"]) for one in given["verdicts"]] == [
-        ("s3:GetObject", True), ("kms:Decrypt", False)
-    ]  # fmt: skip
+    for allowed in (False, True):
+        if allowed:
+            here.bucket_policy(bucket, allow("s3:GetObject", arn(bucket, "*"), Principal={"AWS": there.root}))
+        told = [world.can(guest.arn, "s3:GetObject", arn(bucket, name), by=there.root_keys) for name in ("k", "none")]
+        assert str(told[0]).replace("/k'", "/none'") == str(told[1]) and key not in str(told[0])
+        assert [(one["allowed"], one["complete"]) for one in told[0]["verdicts"]] == [(allowed, False)]
+    owner = world.can(guest.arn, "s3:GetObject", arn(bucket, "k"), by=here.root_keys)
+    assert [one["action"] for one in owner["verdicts"]] == ["s3:GetObject", "kms:Decrypt"]
 
 
 def test_the_change_that_is_told_tells_nothing_of_another_accounts_policies(world: World) -> None:

@@ -124,6 +124,26 @@ def test_of_a_guest_each_account_is_told_its_own_side(world: World) -> None:
     assert own["detail"] == "own"
 
 
+def test_what_is_there_in_another_account_does_not_follow_from_what_is_told(world: World) -> None:
+    here, there = world.here, world.there
+    key, guest = here.key(), somebody(world, allow(["s3:*", "kms:*"]), there=True)
+    bucket = stored(here, ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    here.bucket_policy(bucket, allow("s3:GetObject", arn(bucket, "*"), Principal={"AWS": there.root}))
+    s3, kms = there.client("s3", guest), there.client("kms", guest)
+    absent = key[:-36] + "00000000-0000-4000-8000-000000000000"
+    asked = [
+        [lambda name=name: s3.get_object(Bucket=bucket, Key=name) for name in ("k", "not-there")],
+        [lambda arn=arn: kms.describe_key(KeyId=arn) for arn in (key, absent)],
+    ]
+    for pair in asked:
+        told = []
+        for ask in pair:
+            document = why(world, refused_id(ask), by=there.root_keys)
+            told.append({name: document[name] for name in ("detail", "then", "now", "hint", "operation")})
+        assert told[0] == told[1] and told[0]["detail"] == "own" and key not in str(told)
+    assert why(world, refused_id(asked[0][0]), by=here.root_keys)["then"]["action"] == "kms:Decrypt"
+
+
 def test_a_namesake_is_not_the_one_who_was_refused(world: World) -> None:
     here, name = world.here, f"u-{secrets.token_hex(4)}"
     bucket, first = stored(here), here.user(name)
