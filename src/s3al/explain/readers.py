@@ -1,7 +1,7 @@
 """Who may read an object, and who has which say over a KMS key, by which statement.
 
 What lives here: the questions, put to the people of the caller's account and to whom else the policies name, and the
-two administrators as thieves of rights. What does not: any decision (decisions), the pictures of them.
+administrators and the account's root as thieves of rights. What does not: any decision (decisions), their pictures.
 
 Laws: each answer is that of the evaluator that decides requests, asked as if the person sent the request now, from
 where the caller sends his; whoever may not ask who can (s3al:Can, s3al:WhoMayUseKey) is told neither answers nor names
@@ -59,6 +59,14 @@ class Say:
     @property
     def may_read(self) -> bool:
         return self.reads.allowed and self.may_decrypt
+
+    @property
+    def administers_all_keys(self) -> bool:
+        return bool(self.administers_keys) and all(verdict.allowed for verdict in self.administers_keys)
+
+    @property
+    def is_own_root(self) -> bool:
+        return self.person.principal.kind == "root" and not self.elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,24 +209,40 @@ def _label(verdict: Verdict) -> str:
     return f"by {verdict.by.label}" if verdict.by else verdict.reason
 
 
-# --- the two administrators
+# --- administrators, and the root of their account
 
 
 def administrators(says: Says, needs: ObjectNeeds) -> list[Outcome]:
     """What who administers the bucket, and who administers a key, can read: now, or by changing the policies that are
-    his to change."""
-    bucket = [say for say in says.people if say.administers_bucket.allowed]
-    found = [_s3_administrator(bucket, says)]
+    his to change. The account's root, who may be both whatever policies say, is judged apart."""
+    people = [say for say in says.people if not say.is_own_root]
+    found = [_s3_administrator([say for say in people if say.administers_bucket.allowed], says)]
     if needs.secrets & {"kms", "client-kms"}:
-        key = [say for say in says.people if say.administers_keys and all(one.allowed for one in say.administers_keys)]
-        found.append(_key_administrator(key, says))
-    return found
+        found.append(_key_administrator([say for say in people if say.administers_all_keys], says))
+    return [*found, *(_root(say, says) for say in says.people if say.is_own_root)]
+
+
+def _root(root: Say, says: Says) -> Outcome:
+    thief, has = "account's root", "all that the account owns, and the policies that are its to change"
+    if says.also_takes:
+        reads = "names" if "customer" in says.also_takes else "metadata"
+        return Outcome(thief, has, reads, f"lacks {SECRETS[says.also_takes[0]]}", says.also_takes)
+    if says.closed:
+        return Outcome(thief, has, "metadata", says.closed, ("kms",))
+    if not root.may_decrypt and not root.administers_all_keys:
+        return Outcome(thief, has, "metadata", "lacks kms:Decrypt, and the right to change the key's policy", ("kms",))
+    changed = [
+        *(() if root.reads.allowed else ("the bucket's policy",)),
+        *(() if root.may_decrypt else ("the key's policy",)),
+    ]
+    because = f"after changing {' and '.join(changed)}" if changed else "by rights that it has now"
+    return Outcome(thief, has, "bytes", because)
 
 
 def _s3_administrator(people: Sequence[Say], says: Says) -> Outcome:
     thief, has = "S3 administrator", f"s3:PutBucketPolicy, and so the right to read for himself: {_names(people)}"
     if not people:
-        return Outcome(thief, has, "nothing", "nobody of this account may")
+        return Outcome(thief, has, "nothing", "nobody but the account's root may")
     if says.also_takes:
         reads = "names" if "customer" in says.also_takes else "metadata"  # HEAD too asks for the customer's key
         return Outcome(thief, has, reads, f"lacks {SECRETS[says.also_takes[0]]}", says.also_takes)
@@ -237,7 +261,7 @@ def _s3_administrator(people: Sequence[Say], says: Says) -> Outcome:
 def _key_administrator(people: Sequence[Say], says: Says) -> Outcome:
     thief, has = "key administrator", f"kms:PutKeyPolicy, and so kms:Decrypt for himself: {_names(people)}"
     if not people:
-        return Outcome(thief, has, "nothing", "nobody of this account may")
+        return Outcome(thief, has, "nothing", "nobody but the account's root may")
     if says.also_takes:
         return Outcome(thief, has, "nothing", f"lacks {SECRETS[says.also_takes[0]]}", says.also_takes)
     reading = [say for say in people if say.reads.allowed]

@@ -233,7 +233,25 @@ def test_a_state_of_the_key(world, change, told):
     assert told in cautions(after)
     assert before["readers"]["may_read"]
     assert not after["readers"]["may_read"]
+    assert outcome(before, "account's root") == "bytes"
+    assert outcome(after, "account's root") == "metadata"
+
+
+def test_administrators_apart_from_the_root_of_their_account(world):
+    desk = Desk(world.house)
+    desk.put()
+    keeper, _ = desk.user({"Effect": "Allow", "Action": "s3:PutBucketPolicy", "Resource": "*"})
+    admin, _ = desk.user()
+    manage = {"Sid": "Manage", "Effect": "Allow", "Principal": {"AWS": admin}, "Action": "kms:PutKeyPolicy",
+              "Resource": "*"}  # fmt: skip
+    before, after = changed(desk, "object", lambda: desk.key_policy(manage))
+    thieves = {one["thief"]: one for one in after["thieves"]}
+    assert outcome(before, "key administrator") == outcome(after, "key administrator") == "nothing"
+    assert admin in thieves["key administrator"]["has"]
+    assert admin not in str(before["thieves"])
+    assert keeper in thieves["S3 administrator"]["has"]
     assert outcome(after, "S3 administrator") == "metadata"
+    assert outcome(after, "account's root") == "bytes"
 
 
 def test_rotation_by_the_clock(world):
