@@ -101,7 +101,10 @@ def weigh(rows: Rows, call: Call, check: Check, s3: S3) -> Weighed:
         return _weigh_in_account(rows, call, check, s3)
     name = check.resource[len(_ARN) :].partition("/")[0]
     state = s3.buckets.get(rows, name)
-    _check_expected_owner(call, state, source=name != call.params.get("Bucket"))
+    is_source = name != call.params.get("Bucket")
+    if not is_source:
+        call.bucket_owner = state.row.account_id
+    _check_expected_owner(call, state, source=is_source)
     identity = s3.identities.of(rows, call.principal)
     asked = state.policy is not None or identity is not NO_POLICIES  # without a policy nobody asks for the context
     context = _context(call, check, state) if asked else {}

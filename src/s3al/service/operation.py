@@ -58,8 +58,9 @@ class Call:
     """One request after routing, authentication and parsing.
 
     now_ms: UTC milliseconds at arrival. region: of the signature scope. secure: TLS end to end as far as the
-    server knows. signature_context: makes the condition keys that follow from the signature. reauthorize: what the
-    gateway ran before the handler, to be run again inside a write transaction.
+    server knows. signature_context: makes the condition keys that follow from the signature. bucket_owner: account
+    of the bucket that the request names, once it is known. reauthorize: what the gateway ran before the handler, to
+    be run again inside a write transaction.
     """
 
     service: str
@@ -76,6 +77,7 @@ class Call:
     source_ip: str = ""
     body: Body | None = None
     signature_context: Callable[[], Mapping[str, str]] = dict
+    bucket_owner: str = ""
     reauthorize: Callable[[Rows], Authorized] | None = field(default=None, repr=False)
 
     async def commit(self, database: Database, authorized: Authorized, write: Callable[[Rows], T]) -> T:

@@ -19,7 +19,16 @@ from pathlib import Path
 
 from s3al.errors import StoreError
 from s3al.store.layout import sync_folder
-from s3al.trail.frames import HEAD_BYTES, FileCipher, FileHead, TrailKeys, framed, next_head, start_of_chain
+from s3al.trail.frames import (
+    HEAD_BYTES,
+    MOST_RECORD_BYTES,
+    FileCipher,
+    FileHead,
+    TrailKeys,
+    framed,
+    next_head,
+    start_of_chain,
+)
 
 FILE_BYTES = 8 << 20
 _AHEAD_BYTES = 1 << 20
@@ -115,7 +124,10 @@ class ChainWriter:
                 raise _failed(error) from error
 
     def append(self, records: Sequence[bytes]) -> None:
-        """Write records with one call; the operating system has them when this returns. Raises StoreError."""
+        """Write records with one call; the operating system has them when this returns. Raises StoreError, also for a
+        record that no reader would take: it would hide all that follow."""
+        if any(len(record) > MOST_RECORD_BYTES for record in records):
+            raise StoreError("a record of the audit trail is too large")
         with self._lock:
             try:
                 self._make_writable()

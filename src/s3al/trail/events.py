@@ -21,6 +21,7 @@ from typing import Any, Final
 import orjson
 
 from s3al.auth.principal import Principal
+from s3al.errors import StoreError
 from s3al.service.auditing import Answered, KeyUse
 from s3al.trail.redaction import OBJECT_MEMBERS, recorded
 
@@ -37,6 +38,7 @@ SOURCES: Final[Mapping[str, str]] = {
 }
 _MOST_BYTES = 256 << 10
 _MOST_TEXT = 1024
+_MOST_ARN = 2048
 KEY_TYPE = "AWS::KMS::Key"
 
 # What is recorded only where the bucket asks for it.
@@ -108,14 +110,38 @@ def is_reading(operation: str) -> bool:
     return operation.startswith(_READING) or operation in _READING_TOO
 
 
+# What a record goes without, one after the other, until it can be written.
+_LEFT_OUT: Final[tuple[Mapping[str, Any], ...]] = (
+    {"requestParameters": None, "responseElements": None},
+    {"serviceEventDetails": None},
+    {"resources": [], "userAgent": "", "tlsDetails": None, "errorMessage": ""},
+)
+
+
 def encoded(event: Event) -> bytes:
-    """A record too large for its worth is kept without parameters, and says so."""
-    raw = orjson.dumps(event)
-    if len(raw) > _MOST_BYTES:
-        left_out = {"omitted": ["requestParameters", "responseElements"]}
-        event = event | {"requestParameters": None, "responseElements": None, "additionalEventData": left_out}
-        raw = orjson.dumps(event)
+    """A record too large for its worth, or that JSON cannot say, is kept without its parameters, and says so: whatever
+    a caller sends, there is a record of it."""
+    raw = _dumped(event)
+    omitted: list[str] = []
+    for left_out in _LEFT_OUT:
+        if raw is not None:
+            return raw
+        omitted += left_out
+        present = {name: value for name, value in left_out.items() if name in event}
+        event = event | present | {"additionalEventData": {"omitted": omitted}}
+        raw = _dumped(event)
+    if raw is None:
+        raise StoreError("a record of the audit trail is too large")
     return raw
+
+
+def _dumped(event: Event) -> bytes | None:
+    """None if it is too large, nested too deeply, or holds text that has no UTF-8 form."""
+    try:
+        raw = orjson.dumps(event)
+    except TypeError:
+        return None
+    return raw if len(raw) <= _MOST_BYTES else None
 
 
 def iso(moment_ms: int) -> str:
@@ -340,12 +366,13 @@ def _resources(answered: Answered, keys: list[str]) -> list[Event]:
         found.append(_key_resource(made["Arn"]))
     if answered.service == "s3" and isinstance(params.get("Bucket"), str):
         bucket = f"arn:aws:s3:::{params['Bucket']}"
-        found.append({"ARN": bucket, "accountId": account_id, "type": "AWS::S3::Bucket"})
+        owner = _bucket_owner(answered) or account_id
+        found.append({"ARN": bucket, "accountId": owner, "type": "AWS::S3::Bucket"})
         if answered.operation in DATA_OPERATIONS and isinstance(params.get("Key"), str):
-            found.append({"ARN": f"{bucket}/{params['Key']}", "accountId": account_id, "type": "AWS::S3::Object"})
+            found.append({"ARN": f"{bucket}/{params['Key']}", "accountId": owner, "type": "AWS::S3::Object"})
     for member, kind in _NAMED.items():
         if isinstance(params.get(member), str):
-            found.append({"ARN": params[member], "accountId": account_id, "type": kind})
+            found.append({"ARN": params[member][:_MOST_ARN], "accountId": account_id, "type": kind})
     return found
 
 
@@ -353,4 +380,8 @@ def _recipient(answered: Answered) -> str:
     if answered.principal.account_id:
         return answered.principal.account_id
     params = answered.call.params if answered.call else {}
-    return _place(str(params.get("RoleArn", "")))[1]
+    return _bucket_owner(answered) or _place(str(params.get("RoleArn", "")))[1]
+
+
+def _bucket_owner(answered: Answered) -> str:
+    return answered.call.bucket_owner if answered.call else ""

@@ -116,7 +116,8 @@ class Trail:
         agent = call.headers.get("user-agent", "")
         left = Answered(call.service, call.operation, request_id, call.principal, call.source_ip, agent, call)
         try:
-            self._chain.append([encoded(of_key_use(left, use, self._now_ms())) for use in pending.uses])
+            events = [of_key_use(left, use, self._now_ms()) for use in pending.uses]
+            self._chain.append([encoded(copy) for event in events for copy in for_owners(event)])
         except StoreError as error:
             self._log.failure("trail", error, request_id=request_id)
 
@@ -152,9 +153,12 @@ class Trail:
 
 
 def _is_known(answered: Answered) -> bool:
-    """Requests that nobody signed leave no record, but those by which somebody becomes known."""
+    """Requests that nobody signed leave no record, but those by which somebody becomes known, or that changed
+    something, as a bucket's policy may let anybody."""
     principal: Principal = answered.principal
-    return principal.kind != "anonymous" or (answered.operation == _UNSIGNED and not answered.error_code)
+    if principal.kind != "anonymous":
+        return True
+    return not answered.error_code and (answered.operation == _UNSIGNED or not is_reading(answered.operation))
 
 
 def _must_be_durable(answered: Answered) -> bool:

@@ -54,13 +54,17 @@ def _mapping(members: Mapping[str, Any], depth: int) -> dict[str, Any]:
     for name, value in members.items():
         if name.lower() in SECRET:
             continue
-        if name.endswith("EncryptionContext") or name.startswith("EncryptionContext"):
+        if (name.endswith("EncryptionContext") or name.startswith("EncryptionContext")) and _is_pairs(value):
             found[_worded(name)] = value  # names and values of pairs stay as they are
             continue
         kept = _value(value, depth + 1)
         if kept is not _LEFT_OUT:
             found[_worded(name)] = kept
     return found
+
+
+def _is_pairs(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values())
 
 
 _LEFT_OUT = object()

@@ -49,6 +49,7 @@ class Quirks:
     open_enums: frozenset[str] = frozenset()  # shapes whose values the handler judges
     ranges: Mapping[str, IntegerRange] = field(default_factory=dict)  # wire name -> range
     verbatim: frozenset[str] = frozenset()  # shapes kept as the text sent
+    closed: frozenset[str] = frozenset()  # structures in which an unknown element, or text, is MalformedXML
     ignored_if_malformed: frozenset[str] = frozenset()  # shapes
     never_empty: Mapping[str, str] = field(default_factory=dict)  # wire name -> message
     missing: Mapping[str, ArgumentFault] = field(default_factory=dict)  # wire name -> error when absent
@@ -143,6 +144,22 @@ S3 = Quirks(
     },
     # S3 stores and returns Expires as sent, also when it is no date.
     verbatim=frozenset({"Expires"}),
+    # To pass by a misspelt filter would delete a whole bucket; a misspelt mode or date would remove a retention.
+    closed=frozenset(
+        {
+            "BucketLifecycleConfiguration",
+            "LifecycleRule",
+            "LifecycleRuleFilter",
+            "LifecycleRuleAndOperator",
+            "LifecycleExpiration",
+            "NoncurrentVersionExpiration",
+            "AbortIncompleteMultipartUpload",
+            "ObjectLockConfiguration",
+            "ObjectLockRule",
+            "DefaultRetention",
+            "ObjectLockRetention",
+        }
+    ),
     # RFC 9110 section 13.1.3: a recipient ignores a field value that is no date.
     ignored_if_malformed=frozenset(
         {"IfModifiedSince", "IfUnmodifiedSince", "CopySourceIfModifiedSince", "CopySourceIfUnmodifiedSince"}

@@ -173,6 +173,16 @@ def test_days_end_at_the_midnight_after_them() -> None:
     assert end_of_days(0, 1) == end_of_days(DAY_MS - 1, 1) == 2 * DAY_MS
 
 
+def test_days_beyond_all_dates_end_with_them(world: World) -> None:
+    world.bucket()
+    most = 2**31 - 1
+    abort = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": most}}
+    _put(world, {**_RULE, "Expiration": {"Days": most}, **abort})
+    assert "31 Dec 9999" in world.output("PutObject", body=b"x", **_NAMED)["Expiration"]
+    assert "31 Dec 9999" in world.output("HeadObject", **_NAMED)["Expiration"]
+    assert world.output("CreateMultipartUpload", **_NAMED)["AbortDate"].year == 9999
+
+
 def test_earliest_rule_speaks() -> None:
     rules = [{**_RULE, "ID": "late", "Expiration": {"Days": 3}}, _RULE, {**_RULE, "ID": "off", "Status": "Disabled"}]
     assert 'rule-id="one"' in expiration_member({"Rules": rules}, Subject("key"), NOW_MS)["Expiration"]

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from s3al.kms.jobs import jobs_of
 from s3al.trail.chain import FileCalls
-from support.house import SECRET_ACCESS_KEY, House, open_house
+from support.house import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, House, open_house
 from support.people import allow, give, make_user
 
 BUCKET = "recorded"
@@ -177,6 +182,101 @@ def test_no_secret_is_in_the_trail(house: House, key: str) -> None:
     for secret in (made["SecretAccessKey"], session["SecretAccessKey"], session["SessionToken"], SECRET_ACCESS_KEY,
                    data_key["Plaintext"].hex()):  # fmt: skip
         assert secret not in told
+
+
+def own_api(house: House, operation: str, body: bytes) -> int:
+    """The status of an answer to any body."""
+    host, target = "127.0.0.1:9000", f"/_s3al/v1/{operation}"
+    asked = AWSRequest("POST", f"https://{host}{target}", data=body, headers={"Host": host})
+    SigV4Auth(Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), "s3al", REGION).add_auth(asked)
+    headers = {name: str(value) for name, value in asked.headers.items()}
+    return house.ask("POST", target, headers, body).status
+
+
+def test_a_change_is_recorded_whatever_is_sent_beside_it(house: House) -> None:
+    for number, more in enumerate(
+        (
+            b'"EncryptionContext":' + b"[" * 400 + b"]" * 400,
+            b'"EncryptionContext":{"a":"' + b"x" * (300 << 10) + b'"}',
+            b'"UserName":"' + b"x" * 1_000_000 + b'"',
+            b'"RoleName":"' + b"\\u0001" * 150_000 + b'"',
+        )
+    ):
+        bucket = f"noisy-{number}"
+        house.client().create_bucket(Bucket=bucket)
+        body = b'{"bucket":"%b","data_events":true,%b}' % (bucket.encode(), more)
+        assert own_api(house, "SetBucketTrail", body) == 200
+        newest = house.own_api("SearchTrail", attribute="EventName", value="SetBucketTrail")["events"][0]
+        assert newest["userIdentity"]["type"] == "Root"
+        assert newest["requestParameters"] is None or newest["requestParameters"]["bucket"] == bucket
+        house.own_api("SetBucketTrail", bucket=bucket, data_events=False)
+    assert _verified(house)["findings"] == []
+
+
+def test_a_name_as_long_as_a_body_hides_no_record_that_follows(house: House, key: str) -> None:
+    assert own_api(house, "GetTrailCheckpoint", b'{"UserName":"' + b"A" * ((1 << 20) - 16) + b'"}') == 200
+    house.client("kms").enable_key(KeyId=key)
+    assert len(events(house, "EnableKey", key)) == 1
+    (chain,) = house.own_api("SearchTrail", attribute="ResourceType", value="AWS::IAM::User")["events"][:1]
+    assert len(chain["resources"][0]["ARN"]) == 2048
+
+
+@pytest.fixture
+def other(house: House) -> Iterator[dict[str, str]]:
+    """The root of another account."""
+    made = house.own_api("CreateAccount", name=f"other-{os.urandom(4).hex()}")
+    yield {"aws_access_key_id": made["access_key_id"], "aws_secret_access_key": made["secret_access_key"]}
+
+
+def open_to_anybody(house: House, bucket: str, action: str) -> None:
+    s3 = house.client()
+    s3.create_bucket(Bucket=bucket)
+    s3.delete_public_access_block(Bucket=bucket)
+    resource = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    statement = {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
+def test_who_owns_a_bucket_sees_what_others_change_of_it(house: House, other: dict[str, str]) -> None:
+    open_to_anybody(house, "open-to-change", "s3:PutBucketVersioning")
+    enabled = {"Bucket": "open-to-change", "VersioningConfiguration": {"Status": "Enabled"}}
+    house.client(**other).put_bucket_versioning(**enabled)
+    house.client(config=Config(signature_version=UNSIGNED)).put_bucket_versioning(**enabled)
+    mine = events(house, "PutBucketVersioning")
+    assert {one["userIdentity"].get("accountId") for one in mine} >= {"anonymous"}
+    assert len(mine) == 2
+    shared = [one for one in mine if one.get("sharedEventID")]
+    looking = house.client("cloudtrail", **other)
+    asked = [{"AttributeKey": "EventName", "AttributeValue": "PutBucketVersioning"}]
+    (theirs,) = [json.loads(one["CloudTrailEvent"]) for one in looking.lookup_events(LookupAttributes=asked)["Events"]]
+    assert [one["sharedEventID"] for one in shared] == [theirs["sharedEventID"]]
+
+
+def test_who_owns_a_key_sees_its_use_by_another_account_that_hangs_up(
+    house: House, key: str, other: dict[str, str]
+) -> None:
+    kms = house.client("kms")
+    policy = json.loads(kms.get_key_policy(KeyId=key)["Policy"])
+    policy["Statement"].append({"Effect": "Allow", "Principal": "*", "Action": "kms:GenerateDataKey", "Resource": "*"})
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(policy))
+    house.client(**other).create_bucket(Bucket="of-another")
+    host, target = "127.0.0.1:9000", "/of-another/half"
+    headers = {
+        "Host": host,
+        "Content-Length": "1000",
+        "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD",
+        "X-Amz-Server-Side-Encryption": "aws:kms",
+        "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": key,
+    }
+    asked = AWSRequest("PUT", f"https://{host}{target}", headers=headers)
+    signer = Credentials(other["aws_access_key_id"], other["aws_secret_access_key"])
+    S3SigV4Auth(signer, "s3", REGION).add_auth(asked)
+    slow = house.workers[0].begin("PUT", target, {name: str(value) for name, value in asked.headers.items()})
+    slow.send(b"half")
+    slow.hang_up()
+    slow.take()
+    (used,) = events(house, "GenerateDataKey", key)
+    assert used["userIdentity"]["accountId"] != key.split(":")[4]
 
 
 def test_pages_of_lookup_events_have_each_record_once(house: House, key: str) -> None:

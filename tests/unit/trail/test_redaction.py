@@ -55,6 +55,14 @@ def test_the_encryption_context_stays_and_secrets_beside_it_do_not():
     assert recorded(members) == {"keyId": "k", "encryptionContext": {"Plaintext": "a name"}}
 
 
+def test_what_only_calls_itself_an_encryption_context_is_a_parameter_like_others():
+    deep: Any = ["innermost"]
+    for _ in range(300):
+        deep = [deep]
+    assert "innermost" not in str(recorded({"EncryptionContext": deep}))
+    assert recorded({"EncryptionContext": {"Plaintext": ["p"], "Name": b"x"}}) == {"encryptionContext": {}}
+
+
 def test_times_are_words_and_nothing_is_none():
     assert recorded({"CreateDate": datetime(2026, 1, 2, tzinfo=UTC)}) == {"createDate": "2026-01-02T00:00:00Z"}
     assert recorded({"SecretAccessKey": "s"}) is None

@@ -228,3 +228,31 @@ def test_a_streamed_body_is_not_asked_for(plans):
     assert operations["GetObject"].body_limit == 0
     assert operations["DeleteObjects"].body_limit >= 2 * 1024 * 1024
     assert operations["PutBucketPolicy"].body_limit > 20 * 1024
+
+
+_AND = "<Filter><And><Prefix>a</Prefix><Tag><Key>k</Key><Value>v</Value></Tag><Size/></And></Filter>"
+_RULE = "<Rule><ID>x</ID><Status>Enabled</Status>{}<Expiration><Days>1</Days></Expiration></Rule>"
+
+
+@pytest.mark.parametrize(
+    ("target", "document"),
+    [
+        ("/b?lifecycle", f"<LifecycleConfiguration>{_RULE.format('<Filter><prefix>logs/</prefix></Filter>')}"),
+        ("/b?lifecycle", f"<LifecycleConfiguration>{_RULE.format('<Filter>logs/</Filter>')}"),
+        ("/b?lifecycle", f"<LifecycleConfiguration>{_RULE.format('<Filter><Prefix>a</Prefix>b</Filter>')}"),
+        ("/b?lifecycle", f"<LifecycleConfiguration>{_RULE.format(_AND)}"),
+        ("/b?lifecycle", f"<LifecycleConfiguration>{_RULE.format('<Filter/><Size>1</Size>')}"),
+        ("/b?object-lock", "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><rule/>"),
+        ("/b/k?retention", "<Retention><mode>GOVERNANCE</mode>"),
+    ],
+)
+def test_a_misspelt_filter_or_retention_is_not_passed_by(router, target, document):
+    root = document[1 : document.index(">")]
+    body = f"{document}</{root}>".encode()
+    assert refusal(router, "PUT", target, {}, body).code == "MalformedXML"
+
+
+def test_white_space_and_comments_are_no_text(router):
+    body = f"<LifecycleConfiguration>\n {_RULE.format(' <Filter> <!-- all --> </Filter> ')}\n</LifecycleConfiguration>"
+    [rule] = parse(router, "PUT", "/b?lifecycle", {}, body.encode())["LifecycleConfiguration"]["Rules"]
+    assert rule["Filter"] == {}

@@ -193,6 +193,7 @@ def test_answers_without_content_are_204_and_empty(plans):
         "DeleteBucket",
         "DeleteBucketCors",
         "DeleteBucketEncryption",
+        "DeleteBucketLifecycle",
         "DeleteBucketOwnershipControls",
         "DeleteBucketPolicy",
         "DeleteBucketTagging",

@@ -28,6 +28,7 @@ from s3al.wire.values import http_date
 
 _ID_MAX: Final = 255
 _NEWER_MAX: Final = 100
+_END_OF_TIME_MS: Final = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 _ACTIONS: Final = ("Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
 _TRANSITIONS: Final = ("Transitions", "NoncurrentVersionTransitions")
 _FILTERS: Final = frozenset({"Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And"})
@@ -85,8 +86,8 @@ class Rule:
 
 
 def end_of_days(begin_ms: int, days: int) -> int:
-    """Midnight UTC after `days` days of 24 hours."""
-    return (begin_ms // DAY_MS + days + 1) * DAY_MS
+    """Midnight UTC after `days` days of 24 hours, but within the years that a date can name."""
+    return min((begin_ms // DAY_MS + days + 1) * DAY_MS, _END_OF_TIME_MS)
 
 
 def rules_of(document: Mapping[str, Any] | None) -> list[Rule]:

@@ -2,9 +2,9 @@
 
 What lives here: element to value. What does not: reading the document (xml), headers and query (rest_arguments).
 
-Laws: elements are known by local name; unknown elements and attributes are ignored, as S3 does; everything else that
-the model does not allow (a missing or repeated member, a value outside the enum, a number that is none) is
-MalformedXML.
+Laws: elements are known by local name; unknown elements and attributes are ignored, as S3 does, but in structures that
+the quirks call closed; everything else that the model does not allow (a missing or repeated member, a value outside the
+enum, a number that is none) is MalformedXML.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def document_reader(shape: Shape, root_name: str, quirks: Quirks) -> Callable[[b
 
 def _reader(shape: Shape, quirks: Quirks) -> ReadElement:
     if shape.kind == "structure":
-        return _structure(shape, quirks)
+        read = _structure(shape, quirks)
+        return _closed(shape, read) if shape.name in quirks.closed else read
     if shape.kind == "list":
         return _wrapped_list(shape, quirks)
     return _scalar(shape, quirks)
@@ -76,6 +77,19 @@ def _structure(shape: Shape, quirks: Quirks) -> ReadElement:
         return value
 
     return read
+
+
+def _closed(shape: Shape, read: ReadElement) -> ReadElement:
+    """Nothing else stands in it."""
+    known = {member.wire_name(name) for name, member in shape.members.items()}
+
+    def read_closed(element: Element) -> Any:
+        texts = (element.text, *(child.tail for child in element))
+        if any((text or "").strip() for text in texts) or not {local_name(child.tag) for child in element} <= known:
+            raise RequestError("MalformedXML")
+        return read(element)
+
+    return read_closed
 
 
 def _structure_check(shape: Shape) -> Callable[[dict[str, Any]], None]:
