@@ -110,9 +110,12 @@ def aws_managed(arn: str) -> ManagedPolicyRow:
 # --- pages
 
 
-def page(call: Call, found: Sequence[T], name: Callable[[T], str]) -> tuple[Sequence[T], Params]:
-    """found: up to `wanted` + 1 entries beyond the marker. Returns those to show, and IsTruncated and Marker."""
-    most = wanted(call)
+def page(
+    call: Call, found: Sequence[T], name: Callable[[T], str], *, most: int | None = None
+) -> tuple[Sequence[T], Params]:
+    """found: up to `most` (as `wanted`, if it is not given) + 1 entries beyond the marker. Returns those to show, and
+    IsTruncated and Marker."""
+    most = wanted(call) if most is None else most
     if len(found) <= most:
         return found, {"IsTruncated": False}
     shown = found[:most]

@@ -253,3 +253,22 @@ def test_a_simulation_is_of_the_own_account_and_needs_the_permission(
     database.write_now(lambda rows: give(rows, who.arn, allow("iam:SimulatePrincipalPolicy", people["anna"])))
     assert theirs.simulate_principal_policy(**ask)["EvaluationResults"]
     refused("AccessDenied", theirs.simulate_principal_policy, **(ask | {"PolicySourceArn": people["ship"]}))
+
+
+def test_more_pairs_than_anybody_has_memory_for_are_answered_a_page_at_a_time(iam: Any) -> None:
+    actions, resources = [f"s3:Get{number}" for number in range(900)], [f"{BUCKET}/{number}" for number in range(900)]
+    asked = {"PolicyInputList": [READ], "ActionNames": actions, "ResourceArns": resources}
+    first = iam.simulate_custom_policy(**asked, MaxItems=2)
+    assert [resource for _, resource, _ in decided(first)] == [f"{BUCKET}/0", f"{BUCKET}/1"]
+    second = iam.simulate_custom_policy(**asked, MaxItems=2, Marker=first["Marker"])
+    assert [resource for _, resource, _ in decided(second)] == [f"{BUCKET}/2", f"{BUCKET}/3"]
+
+
+def test_a_page_ends_sooner_where_there_are_many_statements(iam: Any) -> None:
+    many = document(*[allow("s3:GetObject", f"{BUCKET}/{number}") for number in range(1000)])
+    asked = {"PolicyInputList": [many] * 2, "ActionNames": ["s3:GetObject"] * 25, "ResourceArns": [f"{BUCKET}/999"]}
+    pages = [iam.simulate_custom_policy(**asked, MaxItems=1000)]
+    while pages[-1]["IsTruncated"]:
+        pages.append(iam.simulate_custom_policy(**asked, MaxItems=1000, Marker=pages[-1]["Marker"]))
+    assert [len(decided(page)) for page in pages] == [10, 10, 5]
+    assert {decision for page in pages for _, _, decision in decided(page)} == {"allowed"}

@@ -12,10 +12,12 @@ GetContextKeysForPrincipalPolicy.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any, Final
 
 from s3al.auth.authorized import Authorized
@@ -35,6 +37,8 @@ from s3al.store.database import Rows
 from s3al.store.identities import NamedDocument
 
 _MAX_BYTES: Final = 131_072
+_MOST_STATEMENTS: Final = 20_000  # looked at for a page
+_MOST_DIGITS: Final = 18
 _ACTION: Final = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9]+")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z0-9-]+:[^},]+)(?:,[^}]*)?\}")
 _REFUSED: Final = ("PolicyExclusionList", "OrderedOrganizationPolicyInputList", "ResourceHandlingOption")
@@ -274,7 +278,8 @@ def _on_source(action: str) -> Checks[Iam]:
     return checks
 
 
-def _pairs(call: Call) -> Sequence[tuple[str, str]]:
+def _pairs(call: Call) -> Iterator[tuple[str, str]]:
+    """Never all at once: a request can name more pairs than there is memory for."""
     for member in _REFUSED:
         if call.params.get(member):
             raise RequestError("ValidationError", f"{member} is not supported.")
@@ -282,24 +287,32 @@ def _pairs(call: Call) -> Sequence[tuple[str, str]]:
         if not _ACTION.fullmatch(action):
             raise _invalid(f"Invalid action: {action} (an action has the form service:Name, without wildcards)")
     resources = call.params.get("ResourceArns") or ["*"]
-    return [(action, resource) for action in call.params["ActionNames"] for resource in resources]
+    return product(call.params["ActionNames"], resources)
 
 
 def _after(call: Call) -> int:
     marker = entities.after(call) or "0"
     if not marker.isdecimal():
         raise RequestError("ValidationError", "Invalid Marker.")
-    return int(marker)
+    return int(marker[:_MOST_DIGITS])
 
 
 async def _simulate(authorized: Authorized, call: Call, iam: Iam) -> Reply:
-    pairs, first = list(enumerate(_pairs(call), 1)), _after(call)
+    pairs, first = _pairs(call), _after(call)
     source = await access.read(authorized, call, iam, lambda rows: _source(rows, call))
+    return Reply(await asyncio.to_thread(_simulated, call, source, islice(enumerate(pairs, 1), first, None)))
+
+
+def _simulated(call: Call, source: _Source, pairs: Iterator[tuple[int, tuple[str, str]]]) -> Params:
+    """A page, which ends sooner where there are many statements: AWS too may answer fewer results than were asked for.
+    pairs: those beyond the marker, numbered."""
     world = _world(call, source)
-    beyond = pairs[first : first + entities.wanted(call) + 1]
-    shown, ending = entities.page(call, beyond, lambda entry: str(entry[0]))
+    policies = (*world.policies, *(policy for policy in (world.boundary, world.resource) if policy))
+    statements = sum(len(policy.statements) for policy in policies)
+    most = min(entities.wanted(call), max(1, _MOST_STATEMENTS // max(1, statements)))
+    shown, ending = entities.page(call, list(islice(pairs, most + 1)), lambda entry: str(entry[0]), most=most)
     named = bool(call.params.get("ResourceArns"))
-    return Reply({"EvaluationResults": [_result(world, *pair, named=named) for _, pair in shown]} | ending)
+    return {"EvaluationResults": [_result(world, *pair, named=named) for _, pair in shown]} | ending
 
 
 async def _context_keys(authorized: Authorized, call: Call, iam: Iam) -> Reply:
