@@ -13,6 +13,8 @@ Source: KMS Developer Guide, "Rotate AWS KMS keys".
 
 from __future__ import annotations
 
+from itertools import islice
+
 from s3al.kms.ports import Kms
 from s3al.kms.states import may_rotate
 from s3al.store import keystore
@@ -48,5 +50,6 @@ def rotate_if_due(rows: Rows, kms: Kms, key: KeyRow, now_ms: int) -> bool:
 
 
 def rotate_all_due(rows: Rows, kms: Kms, now_ms: int) -> int:
-    """The scheduler's job: rotate every key that is due. Returns how many were rotated."""
-    return sum(rotate_if_due(rows, kms, key, now_ms) for key in keystore.keys_with_rotation(rows))
+    """The scheduler's job: rotate the keys that are due, some at a time. Returns how many were rotated."""
+    rotated = (key for key in keystore.keys_with_rotation(rows) if rotate_if_due(rows, kms, key, now_ms))
+    return sum(1 for _ in islice(rotated, keystore.AT_ONCE))

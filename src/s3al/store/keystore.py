@@ -26,6 +26,7 @@ from s3al.store.settled import settled
 CUSTOMER = "CUSTOMER"
 AWS = "AWS"
 SERVICE = "SERVICE"
+AT_ONCE = 64  # keys that one transaction of the scheduler changes: each is a record that is synced, and writers wait
 
 _OWN_TABLES = """
 CREATE TABLE kms_root (
@@ -289,16 +290,17 @@ def keys_with_rotation(rows: Rows) -> list[KeyRow]:
 
 
 def keys_to_purge(rows: Rows, now_ms: int) -> list[KeyRow]:
-    """Every key past its deletion date."""
+    """Keys past their deletion date, `AT_ONCE` at most."""
     found = rows.all(
-        f"SELECT {_KEY} FROM kms_keys WHERE deletion_at IS NOT NULL AND deletion_at <= ? AND manager = 'CUSTOMER'",
-        (now_ms,),
+        f"SELECT {_KEY} FROM kms_keys WHERE deletion_at IS NOT NULL AND deletion_at <= ? AND manager = 'CUSTOMER'"
+        " ORDER BY deletion_at, key_id, region LIMIT ?",
+        (now_ms, AT_ONCE),
     )
     return [KeyRow(*row) for row in found]
 
 
 def purge_keys(rows: Rows, now_ms: int) -> list[KeyRow]:
-    """Delete every key past its deletion date, with aliases, tags and grants, and with its materials if it is in no
+    """Delete the keys of `keys_to_purge`, with aliases, tags and grants, and with their materials if they are in no
     other region. Returns what they were."""
     keys = keys_to_purge(rows, now_ms)
     if keys:
@@ -395,9 +397,11 @@ def promote_material(rows: Rows, material: MaterialRow, *, now_ms: int) -> None:
 
 
 def expired_materials(rows: Rows, now_ms: int) -> list[MaterialRow]:
+    """`AT_ONCE` at most."""
     found = rows.all(
-        f"SELECT {_MATERIAL} FROM kms_materials WHERE valid_to IS NOT NULL AND valid_to <= ? AND length(wrapped) > 0",
-        (now_ms,),
+        f"SELECT {_MATERIAL} FROM kms_materials WHERE valid_to IS NOT NULL AND valid_to <= ? AND length(wrapped) > 0"
+        " ORDER BY valid_to, material_id LIMIT ?",
+        (now_ms, AT_ONCE),
     )
     return [MaterialRow(*row) for row in found]
 

@@ -158,6 +158,16 @@ def test_tidying_removes_every_row_of_a_key_that_is_gone_and_no_other(world: Wor
     assert world.row(kept).state == "Enabled"
 
 
+def test_keys_that_end_together_are_removed_some_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keystore, "AT_ONCE", 2)
+    doomed = [world.create_key() for _ in range(3)]
+    for key_id in doomed:
+        world.do("ScheduleKeyDeletion", KeyId=key_id, PendingWindowInDays=7)
+    world.now = NOW + 7 * DAY
+    tidy = lambda rows: keys.tidy(rows, world.now)  # noqa: E731
+    assert [world.database.write_now(tidy) for _ in range(3)] == [2, 1, 0]
+
+
 def test_a_description_changes_and_is_kept(world: World) -> None:
     key_id = world.create_key(Description="old")
     world.do("UpdateKeyDescription", KeyId=key_id, Description="new")

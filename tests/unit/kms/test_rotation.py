@@ -9,6 +9,7 @@ from s3al.errors import RequestError
 from s3al.kms import keys
 from s3al.kms.operations.rotation import MAX_ON_DEMAND
 from s3al.kms.rotation import rotate_all_due, rotate_if_due
+from s3al.store import keystore
 from unit.kms.world import DAY, NOW, World, refusal
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,6 +55,14 @@ def test_rotation_on_demand_gives_new_material_and_is_listed(world: World) -> No
         {"KeyId": arn, "KeyMaterialId": first.hex(), "KeyMaterialState": "NON_CURRENT"},
         rotated,
     ]
+
+
+def test_keys_that_are_due_together_are_rotated_some_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keystore, "AT_ONCE", 2)
+    for _ in range(3):
+        world.do("EnableKeyRotation", KeyId=world.create_key(), RotationPeriodInDays=90)
+    world.now = NOW + 90 * DAY
+    assert [run_scheduler(world) for _ in range(3)] == [2, 1, 0]
 
 
 def test_the_twenty_sixth_rotation_on_demand_is_refused(world: World) -> None:
