@@ -13,7 +13,7 @@ transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from s3al.store.database import Rows
 
@@ -97,9 +97,14 @@ class AgedVersion(NamedTuple):
     version_id: str
     last_modified: int
     is_delete_marker: bool
+    sequence: int
 
 
-_AGED = "SELECT object_key, version_id, last_modified, is_delete_marker FROM versions WHERE bucket_id = ?"
+_AGED = "SELECT object_key, version_id, last_modified, is_delete_marker, sequence FROM versions WHERE bucket_id = ?"
+
+
+def _aged(row: tuple[Any, ...]) -> AgedVersion:
+    return AgedVersion(row[0], row[1], row[2], row[3] == 1, row[4])
 
 
 def aged_versions(rows: Rows, bucket_id: bytes, *, after: bytes, limit: int) -> list[AgedVersion]:
@@ -107,13 +112,24 @@ def aged_versions(rows: Rows, bucket_id: bytes, *, after: bytes, limit: int) -> 
     found = rows.all(
         f"{_AGED} AND object_key > ? ORDER BY object_key, sequence DESC LIMIT ?", (bucket_id, after, limit)
     )
-    return [AgedVersion(row[0], row[1], row[2], row[3] == 1) for row in found]
+    return [_aged(row) for row in found]
 
 
-def aged_versions_of(rows: Rows, bucket_id: bytes, object_key: bytes) -> list[AgedVersion]:
-    """All versions and delete markers of one key, newest first."""
-    found = rows.all(f"{_AGED} AND object_key = ? ORDER BY sequence DESC", (bucket_id, object_key))
-    return [AgedVersion(row[0], row[1], row[2], row[3] == 1) for row in found]
+def oldest_versions(rows: Rows, bucket_id: bytes, object_key: bytes, *, after: int, limit: int) -> list[AgedVersion]:
+    """Versions and delete markers of one key beyond a sequence, oldest first."""
+    found = rows.all(
+        f"{_AGED} AND object_key = ? AND sequence > ? ORDER BY sequence LIMIT ?", (bucket_id, object_key, after, limit)
+    )
+    return [_aged(row) for row in found]
+
+
+def count_newer(rows: Rows, bucket_id: bytes, object_key: bytes, sequence: int, *, most: int) -> int:
+    """How many versions and delete markers of the key are newer, `most` at most."""
+    row = rows.one(
+        f"SELECT count(*) FROM (SELECT 1 FROM versions WHERE {_OF_KEY} AND sequence > ? LIMIT ?)",
+        (bucket_id, object_key, sequence, most),
+    )
+    return int(row[0]) if row else 0
 
 
 def put_version(rows: Rows, version: VersionRow) -> list[VersionRow]:

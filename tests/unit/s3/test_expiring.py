@@ -246,6 +246,38 @@ def test_long_visit_goes_in_steps_and_on_after_a_break(world: World, monkeypatch
     assert versions(world) == []
 
 
+def test_a_key_with_more_versions_than_a_step_looks_at_is_seen_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiring, "_LOOKED_AT", 3)
+    monkeypatch.setattr(expiring, "_ACTED_ON", 2)
+    world.bucket()
+    versioned(world)
+    kept = [put(world, "key", Tagging="keep=1") for _ in range(4)]
+    gone = [put(world, "key") for _ in range(7)]
+    newest = [put(world, "key") for _ in range(3)]
+    for name in ("a", "z"):
+        put(world, name)
+    rule(
+        world,
+        Filter={"And": {"Prefix": "key", "ObjectSizeLessThan": 2}},
+        NoncurrentVersionExpiration={"NoncurrentDays": 1, "NewerNoncurrentVersions": 2},
+    )
+    looked_at: list[int] = []
+    of_key = catalog.oldest_versions
+    monkeypatch.setattr(
+        catalog, "oldest_versions", lambda *args, **more: looked_at.append(more["limit"]) or of_key(*args, **more)
+    )
+    monkeypatch.setattr(expiring, "_is_locked", lambda _rows, _s3, _ruled, version: version.version_id in kept)
+    visit(world, 2)
+    shown = world.output("ListObjectVersions", Bucket="bucket", Prefix="key")["Versions"]
+    left = [entry["VersionId"] for entry in shown]
+    assert left == [*reversed(newest), *reversed(kept)]
+    assert set(looked_at) == {3}
+    assert not set(gone) & set(left)
+    assert keys(world) == ["a", "key", "z"]
+
+
 def test_many_uploads_are_aborted_in_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiring, "_ACTED_ON", 2)
     world.bucket()

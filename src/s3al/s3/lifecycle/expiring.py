@@ -15,20 +15,20 @@ elements".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Final
 
 from s3al.errors import IntegrityError
 from s3al.s3.delete import delete_current, remove_version
-from s3al.s3.lifecycle.rules import Rule, Subject, end_of_days, rules_of
+from s3al.s3.lifecycle.rules import NEWER_MAX, Rule, Subject, end_of_days, rules_of
 from s3al.s3.object_lock.rules import DAY_MS
 from s3al.s3.ports import S3
 from s3al.s3.state import BucketState
 from s3al.store import catalog
-from s3al.store.catalog import AgedVersion
+from s3al.store.catalog import AgedVersion, UploadRow
 from s3al.store.database import Rows
 
 SETTING: Final = "lifecycle"
@@ -40,24 +40,35 @@ _ACTED_ON: Final = 200  # versions and uploads of a step, so that other writers 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """Where the visit stands. day: since 1970, when it began. bucket_id: of the bucket being visited. object_key: its
-    keys up to and with this one have been seen. is_done: until the next day."""
+    keys up to and with this one have been seen. is_done: until the next day. within, sequence: of this key, which is
+    the next, versions up to and with this sequence have been seen."""
 
     day: int = -1
     bucket_id: bytes = b""
     object_key: bytes = b""
     is_done: bool = False
+    within: bytes = b""
+    sequence: int = 0
 
     @classmethod
     def read(cls, rows: Rows) -> Visit:
         stored = catalog.get_meta(rows, _ROW)
         if stored is None:
             return cls(is_done=True)
-        day, bucket_id, object_key, is_done = json.loads(stored)
-        return cls(day, bytes.fromhex(bucket_id), bytes.fromhex(object_key), is_done)
+        day, bucket_id, object_key, is_done, *more = json.loads(stored)
+        within, sequence = more or ("", 0)
+        names = (bytes.fromhex(bucket_id), bytes.fromhex(object_key))
+        return cls(day, *names, is_done, bytes.fromhex(within), sequence)
 
     def write(self, rows: Rows) -> None:
-        stored = [self.day, self.bucket_id.hex(), self.object_key.hex(), self.is_done]
+        stored = [self.day, self.bucket_id.hex(), self.object_key.hex(), self.is_done, self.within.hex(), self.sequence]
         catalog.put_meta(rows, _ROW, json.dumps(stored))
+
+    def after(self, part: _Part) -> Visit:
+        """Where it stands once that part has been seen."""
+        if part.newer:
+            return replace(self, within=part.object_key, sequence=part.versions[1].sequence)
+        return replace(self, object_key=part.object_key, within=b"", sequence=0)
 
 
 def begin_anew(rows: Rows) -> None:
@@ -65,13 +76,36 @@ def begin_anew(rows: Rows) -> None:
     Visit(is_done=True).write(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Versions of one key, newest first: all of them, or the oldest that no part before had and one more, by which is
+    known since when the others are not current. newer: how many are newer than these, as far as any rule asks."""
+
+    object_key: bytes
+    versions: Sequence[AgedVersion]
+    newer: int = 0
+
+    @classmethod
+    def read(cls, rows: Rows, visit: Visit, object_key: bytes) -> _Part:
+        """The next part of a key."""
+        after = visit.sequence if visit.within == object_key else 0
+        found = catalog.oldest_versions(rows, visit.bucket_id, object_key, after=after, limit=_LOOKED_AT)
+        newer = 0
+        if len(found) == _LOOKED_AT:
+            last = found[-1].sequence
+            newer = catalog.count_newer(rows, visit.bucket_id, object_key, last, most=NEWER_MAX + 1)
+        return cls(object_key, found[::-1], newer)
+
+
 @dataclass(slots=True)
 class _Found:
-    """What a look found: object keys with something due, and where the visit stands before and after acting on them."""
+    """What a look found: object keys with something due, uploads to abort, and where the visit stands before and after
+    acting on them."""
 
     before: Visit
     after: Visit
     keys: list[bytes] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
 
 
 def step(s3: S3) -> bool:
@@ -92,15 +126,19 @@ def _look(rows: Rows, s3: S3) -> _Found | None:
     if ruled is None:
         return _Found(stored, _next_bucket(rows, visit))
     found = _Found(stored, visit)
+    if not visit.object_key and not visit.within:
+        found.uploads = _uploads_due(rows, ruled, now_ms)
+        if len(found.uploads) == _ACTED_ON:
+            return found
     page = catalog.aged_versions(rows, visit.bucket_id, after=visit.object_key, limit=_LOOKED_AT)
     due = 0
-    for object_key, versions in _by_key(rows, visit.bucket_id, page):
-        found.after = replace(visit, object_key=object_key)
-        here = sum(1 for _ in _due(rows, s3, ruled, versions, now_ms))
+    for part in _parts(rows, visit, page):
+        found.after = visit.after(part)
+        here = sum(1 for _ in _due(rows, s3, ruled, part, now_ms))
         if here:
-            found.keys.append(object_key)
+            found.keys.append(part.object_key)
             due += here
-        if due >= _ACTED_ON:
+        if due >= _ACTED_ON or part.newer:
             return found
     if len(page) < _LOOKED_AT:
         found.after = _next_bucket(rows, visit)
@@ -114,15 +152,16 @@ def _act(rows: Rows, s3: S3, found: _Found) -> bool:
     visit, now_ms, left = found.before, s3.now_ms(), _ACTED_ON
     ruled = None if visit.is_done else _ruled(rows, visit.bucket_id)
     if ruled is not None:
-        left -= _abort_uploads(rows, ruled, now_ms, left)
+        left -= _abort_uploads(rows, ruled, now_ms, found.uploads)
         for object_key in found.keys if left else ():
-            due = list(_due(rows, s3, ruled, catalog.aged_versions_of(rows, visit.bucket_id, object_key), now_ms))
+            part = _Part.read(rows, visit, object_key)
+            due = list(islice(_due(rows, s3, ruled, part, now_ms), left + 1))
             for version in due[:left]:
                 _carry_out(rows, s3, ruled.state, version)
             left -= len(due)
             if left < 0:
                 break
-            visit = replace(visit, object_key=object_key)
+            visit = visit.after(part)
     (found.after if left > 0 else visit).write(rows)
     return True
 
@@ -149,35 +188,33 @@ def _next_bucket(rows: Rows, visit: Visit) -> Visit:
     return Visit(visit.day, is_done=True) if following is None else Visit(visit.day, following)
 
 
-def _by_key(
-    rows: Rows, bucket_id: bytes, page: Sequence[AgedVersion]
-) -> Iterator[tuple[bytes, Sequence[AgedVersion]]]:
-    """The versions of each key of a page, newest first, but of the last key only if they are all there."""
-    groups = [(object_key, list(versions)) for object_key, versions in groupby(page, attrgetter("object_key"))]
+def _parts(rows: Rows, visit: Visit, page: Sequence[AgedVersion]) -> Iterator[_Part]:
+    """The versions of each key of a page, but of the last key only if they are all there; of a key that is a page by
+    itself, a part."""
+    groups = [_Part(object_key, list(versions)) for object_key, versions in groupby(page, attrgetter("object_key"))]
     if len(page) == _LOOKED_AT:
-        object_key, _ = groups.pop()
+        last = groups.pop()
         if not groups:
-            groups = [(object_key, catalog.aged_versions_of(rows, bucket_id, object_key))]
+            groups = [_Part.read(rows, visit, last.object_key)]
     return iter(groups)
 
 
-def _due(
-    rows: Rows, s3: S3, ruled: _Ruled, versions: Sequence[AgedVersion], now_ms: int
-) -> Iterator[tuple[AgedVersion, bool]]:
-    """Of all versions of one key (newest first) those that have had their time, oldest first, each with whether it is
-    removed for good; the other one is current and expires."""
+def _due(rows: Rows, s3: S3, ruled: _Ruled, part: _Part, now_ms: int) -> Iterator[tuple[AgedVersion, bool]]:
+    """Of the versions of one key those that have had their time, oldest first, each with whether it is removed for
+    good; the other one is current and expires."""
+    versions = part.versions
     for index in range(len(versions) - 1, 0, -1):
         version, since_ms = versions[index], versions[index - 1].last_modified
         rules = [
             rule
             for rule in ruled.rules
             if rule.noncurrent_days
-            and index > rule.newer_noncurrent
+            and index + part.newer > rule.newer_noncurrent
             and end_of_days(since_ms, rule.noncurrent_days) <= now_ms
         ]
         if _matches(rows, s3, ruled, version, rules) and not _is_locked(rows, s3, ruled, version):
             yield version, True
-    if versions:
+    if versions and not part.newer:
         yield from _due_current(rows, s3, ruled, versions, now_ms)
 
 
@@ -236,18 +273,35 @@ def _carry_out(rows: Rows, s3: S3, state: BucketState, due: tuple[AgedVersion, b
         delete_current(rows, s3, state, version.object_key)
 
 
-def _abort_uploads(rows: Rows, ruled: _Ruled, now_ms: int, most: int) -> int:
-    """Abort what was begun too long ago. Returns how many."""
-    aborted = 0
+def _uploads_due(rows: Rows, ruled: _Ruled, now_ms: int) -> list[str]:
+    """Ids of uploads that were begun too long ago, as many as a step aborts."""
+    due: dict[str, None] = {}
     for rule in ruled.rules:
-        if not rule.abort_days:
-            continue
-        before_ms = (now_ms // DAY_MS - rule.abort_days) * DAY_MS  # the same as end_of_days(begun) <= now
-        found = catalog.uploads_begun_before(
-            rows, ruled.state.row.bucket_id, before_ms, prefix=rule.prefix.encode(), limit=most - aborted
-        )
-        for upload in found:
+        if rule.abort_days and len(due) < _ACTED_ON:
+            before_ms = (now_ms // DAY_MS - rule.abort_days) * DAY_MS  # the same as end_of_days(begun) <= now
+            found = catalog.uploads_begun_before(
+                rows, ruled.state.row.bucket_id, before_ms, prefix=rule.prefix.encode(), limit=_ACTED_ON
+            )
+            due |= dict.fromkeys(upload.upload_id for upload in found)
+    return list(due)[:_ACTED_ON]
+
+
+def _abort_uploads(rows: Rows, ruled: _Ruled, now_ms: int, upload_ids: Iterable[str]) -> int:
+    """Abort those of them that a rule still aborts. Returns how many."""
+    aborted = 0
+    for upload_id in upload_ids:
+        upload = catalog.find_upload(rows, upload_id)
+        if upload is not None and _is_aborted(ruled, upload, now_ms):
             catalog.bury_object(rows, upload.object_id, now_ms)
-            catalog.delete_upload(rows, upload.upload_id)
-        aborted += len(found)
+            catalog.delete_upload(rows, upload_id)
+            aborted += 1
     return aborted
+
+
+def _is_aborted(ruled: _Ruled, upload: UploadRow, now_ms: int) -> bool:
+    return upload.bucket_id == ruled.state.row.bucket_id and any(
+        rule.abort_days
+        and upload.object_key.startswith(rule.prefix.encode())
+        and end_of_days(upload.initiated_at, rule.abort_days) <= now_ms
+        for rule in ruled.rules
+    )

@@ -27,7 +27,7 @@ from s3al.service.operation import Params
 from s3al.wire.values import http_date
 
 _ID_MAX: Final = 255
-_NEWER_MAX: Final = 100
+NEWER_MAX: Final = 100
 _END_OF_TIME_MS: Final = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 _ACTIONS: Final = ("Expiration", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
 _TRANSITIONS: Final = ("Transitions", "NoncurrentVersionTransitions")
@@ -204,7 +204,7 @@ def _check_noncurrent(noncurrent: Params) -> None:
     message = "'NoncurrentDays' for NoncurrentVersionExpiration action must be a positive integer"
     _positive(noncurrent["NoncurrentDays"], message)
     newer = noncurrent.get("NewerNoncurrentVersions")
-    if newer is not None and not 1 <= newer <= _NEWER_MAX:
+    if newer is not None and not 1 <= newer <= NEWER_MAX:
         message = "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be between 1 and 100"
         raise RequestError("InvalidArgument", message)
 
