@@ -19,6 +19,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
@@ -36,6 +37,7 @@ FETCH_TIMEOUT_S = 5
 DOCUMENT_MAX_BYTES = 256 * 1024
 SKEW_S = 60  # of the provider's clock, for the time a token was issued
 RSA_KEY_MIN_BITS = 2048
+_ASKED_AT_ONCE = 4  # providers
 _TAGS_CLAIM, _SOURCE_IDENTITY_CLAIM = "https://aws.amazon.com/tags", "https://aws.amazon.com/source_identity"
 
 Fetch = Callable[[str], bytes]
@@ -204,6 +206,8 @@ class ProviderKeys:
     def __init__(self, fetch: Fetch = fetch_document) -> None:
         self._fetch = fetch
         self._known: dict[str, _Known] = {}
+        # A provider that answers a byte at a time holds these threads, and none that others need.
+        self._threads = ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="s3al-oidc")
 
     async def find(self, url: str, key_id: Any, *, now_ms: int) -> jwt.PyJWK:
         """Raises IDPCommunicationError, or InvalidIdentityToken for a key that the provider does not publish."""
@@ -224,8 +228,10 @@ class ProviderKeys:
     async def _ask(self, url: str) -> Keys:
         try:
             async with asyncio.timeout(4 * FETCH_TIMEOUT_S):
-                return await asyncio.to_thread(self._keys_of, url)
-        except (OSError, HTTPException, ValueError, KeyError, TypeError, jwt.PyJWTError, TimeoutError):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._keys_of, url)
+        except (OSError, HTTPException, jwt.PyJWTError, TimeoutError):
+            raise _unreachable() from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # of documents of another form
             raise _unreachable() from None
 
     def _keys_of(self, url: str) -> Keys:

@@ -3,8 +3,8 @@
 What lives here: DDL and functions over `Rows`. What does not: what is remembered of a request (service.refusals), who
 is told (explain.refused).
 
-Laws: rows are bounded by age, by principal and in all, so that refusals cannot fill a disk nor push out those of
-others; nothing here is authorization, and so the change counter does not move.
+Laws: rows are bounded by age, by principal, by account and in all, so that refusals cannot fill a disk nor push out
+those of others; nothing here is authorization, and so the change counter does not move.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ CREATE INDEX refusals_by_principal ON refusals (principal, refused_at);
 
 KEPT_MS = 7 * 24 * 60 * 60 * 1000
 KEPT_OF_A_PRINCIPAL = 500
+KEPT_OF_AN_ACCOUNT = 5_000  # of its users, and of its sessions, whose names anybody of it may choose
 KEPT_IN_ALL = 20_000
 
 
@@ -56,6 +57,14 @@ def add_refusals(rows: Rows, refusals: Sequence[RefusalRow], now_ms: int) -> Non
             " ORDER BY refused_at DESC LIMIT -1 OFFSET ?)",
             (principal, KEPT_OF_A_PRINCIPAL),
         )
+    for account_id in {row.account_id for row in refusals if row.account_id}:
+        for service in ("iam", "sts"):
+            begin = f"arn:aws:{service}::{account_id}"  # what follows is `:`, and `;` is the next character
+            rows.run(
+                "DELETE FROM refusals WHERE request_id IN (SELECT request_id FROM refusals"
+                " WHERE principal >= ? AND principal < ? ORDER BY refused_at DESC LIMIT -1 OFFSET ?)",
+                (f"{begin}:", f"{begin};", KEPT_OF_AN_ACCOUNT),
+            )
     rows.run(
         "DELETE FROM refusals WHERE request_id IN (SELECT request_id FROM refusals"
         " ORDER BY refused_at DESC LIMIT -1 OFFSET ?)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -162,6 +163,37 @@ def test_a_provider_that_does_not_say_its_keys_is_told_apart(publisher: Publishe
     with pytest.raises(RequestError) as refused:
         verify(signed(), publisher)
     assert refused.value.code == "IDPCommunicationError"
+
+
+_WITHOUT_KEYS = json.dumps({"issuer": URL}).encode()
+
+
+@pytest.mark.parametrize("said", [b'{"issuer": 1}', b"[]", b"1", b"[" * 100_000, _WITHOUT_KEYS])
+def test_a_provider_that_says_something_else_is_not_understood(said: bytes) -> None:
+    with pytest.raises(RequestError) as refused:
+        verify(signed(), lambda _: said)  # type: ignore[arg-type]
+    assert refused.value.code == "IDPCommunicationError"
+
+
+def test_a_provider_that_takes_its_time_holds_no_thread_that_others_need() -> None:
+    begun, ended, publisher = threading.Semaphore(0), threading.Event(), Publisher()
+
+    def slow(url: str) -> bytes:
+        begun.release()
+        ended.wait(60)
+        return publisher(url)
+
+    async def story() -> None:
+        keys = ProviderKeys(slow)
+        asked = [asyncio.ensure_future(keys.find(f"{URL}/{number}", "one", now_ms=10**9)) for number in range(40)]
+        for _ in range(4):
+            assert await asyncio.to_thread(begun.acquire, timeout=30)
+        assert not await asyncio.to_thread(begun.acquire, blocking=False), "more at once"
+        ended.set()
+        for one in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(one, RequestError)  # each says that it is another
+
+    asyncio.run(story())
 
 
 def test_keys_are_kept_for_a_time_and_asked_for_again_when_one_is_unknown() -> None:
