@@ -34,6 +34,12 @@ from s3al.store.database import Rows
 from s3al.store.keystore import KeyRow
 
 _S3_URI = re.compile(r"s3://(?P<bucket>[^/]+)(?:/(?P<key>.*))?", re.DOTALL)
+# What a request may say of itself. To try out other addresses, networks or tags would tell another account's policy.
+_OF_A_REQUEST = ("kms:encryptioncontext:", "s3:x-amz-", "s3:prefix", "s3:delimiter", "s3:max-keys", "s3:versionid")
+_NOT_OF_A_REQUEST = (
+    "About a resource of another account, the member context may have only condition keys that a request sets itself: "
+    "kms:EncryptionContext:*, s3:x-amz-*, s3:prefix, s3:delimiter, s3:max-keys, s3:VersionId."
+)
 _MAX_CONTEXT_KEYS = 64
 _MAX_VALUES = 64
 _MAX_CHARACTERS = 2048
@@ -90,9 +96,10 @@ def read_question(rows: Rows, call: Call, ports: Explaining) -> Asked:
     if not everything and asker not in (owner, person.principal.account_id):
         raise nothing_to_tell()
     foreign = not everything and person.principal.account_id not in (asker, None)
-    question = Question(
-        person.principal, action, resource, _context(call.params.get("context")), Trial(assumed=foreign)
-    )
+    context = _context(call.params.get("context"))
+    if not everything and owner != asker and not all(name.lower().startswith(_OF_A_REQUEST) for name in context):
+        raise RequestError("ValidationError", _NOT_OF_A_REQUEST)
+    question = Question(person.principal, action, resource, context, Trial(assumed=foreign))
     return Asked(person, question, None if everything else asker, owner)
 
 

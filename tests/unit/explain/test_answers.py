@@ -158,3 +158,23 @@ def test_only_the_columns_that_are_wanted_are_shown(world: World) -> None:
     columns = [(one["action"], one["via"]) for one in found["columns"]]
     assert columns == [("kms:Decrypt", "direct"), ("kms:Decrypt", "s3")]
     assert all(len(row["cells"]) == 2 for row in found["rows"])
+
+
+def test_conditions_of_another_account_s_policy_are_not_found_by_trying(world: World) -> None:
+    here, there = world.here, world.there
+    bucket = here.bucket()
+    resource = f"arn:aws:s3:::{bucket}/object"
+    near = {"IpAddress": {"aws:SourceIp": "10.1.2.0/24"}}
+    allowing = {"Effect": "Allow", "Principal": {"AWS": there.root}, "Action": "s3:GetObject", "Resource": resource}
+    here.bucket_policy(bucket, allowing | {"Condition": near})
+    asked = {"principal": there.root, "action": "s3:GetObject", "resource": resource}
+    for name in ("aws:SourceIp", "AWS:sourceip", "aws:userid"):
+        context = {"s3:VersionId": "v", name: "10.1.2.3"}
+        found = world.own("Can", by=there.root_keys, **asked, context=context)
+        assert (found["status"], found["code"]) == (400, "ValidationError")
+    assert not world.own("Can", by=there.root_keys, **asked, context={"s3:VersionId": "v"})["allowed"]
+    for keys in (here.root_keys, None):  # the owner, and the operator
+        assert world.own("Can", by=keys, **asked, context={"aws:SourceIp": "10.1.2.3"})["allowed"]
+    creating = {"principal": there.root, "action": "s3al:CreateAccount", "resource": "*"}
+    found = world.own("Can", by=there.root_keys, **creating, context={"aws:ResourceAccount": there.account_id})
+    assert found["status"] == 400
