@@ -81,11 +81,12 @@ class Tending:
         self._is_known = True
 
     async def stop(self) -> None:
+        """When this returns, no step is running any more: it goes on in its thread when its task is cancelled."""
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        self._stepping.shutdown(wait=False)
+        await asyncio.to_thread(self._stepping.shutdown)
 
     async def _run(self) -> None:
         rounds = 0

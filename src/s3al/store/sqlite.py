@@ -30,6 +30,7 @@ from s3al.store.turnstile import Turnstile
 T = TypeVar("T")
 
 _KNOWN = 4096  # rows of a thread that are remembered for one value of the change counter
+_INTERRUPT_EVERY_S = 0.05
 
 
 class SqliteRows:
@@ -89,10 +90,12 @@ class SnapshotRows(SqliteRows):
 
 
 class _Reader(threading.local):
-    """The connection of one thread; whether it is inside a read; whether reads share a snapshot, and it has begun."""
+    """The connection of one thread, and what it holds while it reads; whether it is inside a read; whether reads share
+    a snapshot, and it has begun."""
 
     connection: apsw.Connection | None = None
     rows: SnapshotRows | None = None
+    at_work: threading.Lock
     reading: bool = False
     shared: bool = False
     begun: bool = False
@@ -104,8 +107,9 @@ class SqliteDatabase:
     def __init__(self, path: Path, key: bytes, locks: Path) -> None:
         self._path = path
         self._key = key
-        self._readers: list[apsw.Connection] = []
+        self._readers: list[tuple[apsw.Connection, threading.Lock]] = []
         self._readers_gate = threading.Lock()
+        self._reads_ended = False
         self._reader = _Reader()
         self._closed = False
         self._wakeups: _Wakeups | None = None
@@ -128,18 +132,21 @@ class SqliteDatabase:
             connection, rows = self._connect_reader()
         if reader.reading:  # for a key that a read turns out to need: the same snapshot knows it
             return fn(rows)
-        reader.reading = True
-        try:
-            if not reader.begun:
-                rows.begin()
-                reader.begun = reader.shared
-            return fn(rows)
-        except apsw.Error as error:
-            raise translated(error) from error
-        finally:
-            reader.reading = False
-            if not reader.begun and connection.in_transaction:
-                rows.end()
+        with reader.at_work:
+            if self._reads_ended:
+                raise StoreError("the catalog is closed")
+            reader.reading = True
+            try:
+                if not reader.begun:
+                    rows.begin()
+                    reader.begun = reader.shared
+                return fn(rows)
+            except apsw.Error as error:
+                raise translated(error) from error
+            finally:
+                reader.reading = False
+                if not reader.begun and connection.in_transaction:
+                    rows.end()
 
     def share_snapshot(self) -> None:
         self._reader.shared = True
@@ -187,23 +194,29 @@ class SqliteDatabase:
         self._checkpointer.truncate()
 
     def close(self) -> None:
+        """Finish the writes that wait; break off the statements that other threads still read with."""
         if self._closed:
             return
         self._closed = True
         self._group.close()
         self._checkpointer.close()
         with self._readers_gate:
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
+            self._reads_ended = True
+            readers, self._readers = self._readers, []
+        for connection, at_work in readers:
+            while not at_work.acquire(timeout=_INTERRUPT_EVERY_S):
+                connection.interrupt()  # again, as it may have been between two statements
+            connection.close()
+            at_work.release()
 
     def _connect_reader(self) -> tuple[apsw.Connection, SnapshotRows]:
-        if self._closed:
-            raise StoreError("the catalog is closed")
-        connection = connect(self._path, self._key, read_only=True)
+        connection, at_work = connect(self._path, self._key, read_only=True), threading.Lock()
         with self._readers_gate:
-            self._readers.append(connection)
-        self._reader.connection = connection
+            if self._reads_ended:
+                connection.close()
+                raise StoreError("the catalog is closed")
+            self._readers.append((connection, at_work))
+        self._reader.connection, self._reader.at_work = connection, at_work
         self._reader.rows = SnapshotRows(connection)
         return connection, self._reader.rows
 

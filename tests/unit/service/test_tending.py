@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -188,8 +189,8 @@ class Ports:
         self.failures.append(type(exc).__name__)
 
 
-def starting(database: Full, ports: Any) -> module.Tending:
-    return module.Tending(database, ports, ports, ports, log=ports, executor=ports)  # type: ignore[arg-type]
+def starting(database: Full, ports: Any, **options: Any) -> module.Tending:
+    return module.Tending(database, ports, ports, ports, log=ports, executor=ports, **options)  # type: ignore[arg-type]
 
 
 def test_a_start_without_room_is_a_start_and_the_process_makes_itself_known_later() -> None:
@@ -210,3 +211,30 @@ def test_a_start_without_room_is_a_start_and_the_process_makes_itself_known_late
 def test_a_start_on_a_store_that_does_not_work_is_none() -> None:
     with pytest.raises(StoreError):
         asyncio.run(starting(Full(retryable=False), Ports()).start())
+
+
+def test_a_stop_waits_for_the_step_that_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads from the database, which is closed after that."""
+    monkeypatch.setattr(module, "PERIOD_S", 0)
+    begun, proceed, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def step() -> bool:
+        begun.set()
+        assert proceed.wait(30)
+        ended.set()
+        return False
+
+    async def run() -> None:
+        database = Full()
+        database.is_full = False
+        tending = starting(database, Ports(), steps=(step,))
+        await tending.start()
+        assert await asyncio.to_thread(begun.wait, 30)
+        stopping = asyncio.create_task(tending.stop())
+        done, _ = await asyncio.wait({stopping}, timeout=0.1)
+        proceed.set()
+        assert not done
+        await stopping
+        assert ended.is_set()
+
+    asyncio.run(run())

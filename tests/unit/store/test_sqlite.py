@@ -7,6 +7,7 @@ import fcntl
 import itertools
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import apsw
@@ -103,8 +104,7 @@ def test_a_missing_file_is_not_made_unless_asked(tmp_path: Path, cause: str) -> 
 def test_every_connection_has_the_settings_it_asked_for(tmp_path: Path) -> None:
     connection = connect(tmp_path / "catalog.db", KEY, create=True)
     found = {
-        name: connection.pragma(name)
-        for name in ("cipher", "journal_mode", "synchronous", "temp_store", "page_size")
+        name: connection.pragma(name) for name in ("cipher", "journal_mode", "synchronous", "temp_store", "page_size")
     }
     assert found == {
         "cipher": "aegis",
@@ -208,6 +208,48 @@ def test_a_read_inside_a_read_sees_the_same_snapshot(database: SqliteDatabase) -
     assert database.read_now(lambda rows: rows.one("SELECT 1")) == (1,)
 
 
+def test_closing_breaks_off_a_read_of_another_thread(folder: StoreFolder) -> None:
+    database = SqliteDatabase(folder.catalog, KEY, folder.locks)
+    begun = threading.Event()
+    seconds_long = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 30000000) SELECT count(*) FROM n"
+    )
+
+    def read(rows: Rows) -> None:
+        begun.set()
+        rows.one(seconds_long)
+
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(database.read_now, read)
+        assert begun.wait(30)
+        database.close()
+        with pytest.raises(StoreError, match="Interrupt") as failed:
+            reading.result(30)
+        assert failed.value.retryable
+        with pytest.raises(StoreError, match="closed"):
+            thread.submit(database.read_now, read).result(30)
+
+
+def test_closing_waits_for_a_read_that_is_between_two_statements(folder: StoreFolder) -> None:
+    database = SqliteDatabase(folder.catalog, KEY, folder.locks)
+    between, proceed = threading.Event(), threading.Event()
+
+    def read(rows: Rows) -> tuple[object, object]:
+        first = rows.one("SELECT 1")
+        between.set()
+        assert proceed.wait(30)
+        return first, rows.one("SELECT 2")
+
+    with ThreadPoolExecutor(2) as threads:
+        reading = threads.submit(database.read_now, read)
+        assert between.wait(30)
+        closing = threads.submit(database.close)
+        assert not wait([closing], timeout=0.1).done
+        proceed.set()
+        assert reading.result(30) == ((1,), (2,))
+        closing.result(30)
+
+
 @in_loop
 async def test_waiting_writes_share_one_commit(database: SqliteDatabase) -> None:
     """Counted by the WAL, which holds one more copy of a page for each commit that changed it."""
@@ -245,20 +287,14 @@ def test_a_checkpoint_lets_the_wal_begin_anew(folder: StoreFolder, database: Sql
     for round_number in range(6):
         for number in range(20):
             name = f"{round_number}-{number}"
-            database.write_now(
-                lambda rows, name=name: rows.run("INSERT INTO meta VALUES (?, ?)", (name, "x" * 20_000))
-            )
+            database.write_now(lambda rows, name=name: rows.run("INSERT INTO meta VALUES (?, ?)", (name, "x" * 20_000)))
         assert checkpoint(connection, folder.locks) is Outcome.DONE
     connection.close()
     assert wal_bytes(database) < 3 * 20 * 10 * 4120
-    assert database.read_now(
-        lambda rows: rows.one("SELECT count(*) FROM meta WHERE length(value) = 20000")
-    ) == (120,)
+    assert database.read_now(lambda rows: rows.one("SELECT count(*) FROM meta WHERE length(value) = 20000")) == (120,)
 
 
-def test_a_checkpoint_gives_way_to_another_and_to_a_long_reader(
-    folder: StoreFolder, database: SqliteDatabase
-) -> None:
+def test_a_checkpoint_gives_way_to_another_and_to_a_long_reader(folder: StoreFolder, database: SqliteDatabase) -> None:
     connection, reader = connect(folder.catalog, KEY), connect(folder.catalog, KEY)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM meta").fetchall()
