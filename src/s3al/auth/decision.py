@@ -1,7 +1,7 @@
 """What was asked of the policies, and what they answered.
 
-What lives here: `AccessRequest`, `Decision`, both as `Weighed`, and the statement that decided. What does not: how
-it is decided (evaluate).
+What lives here: `AccessRequest`, its `ConditionKeys`, `Decision`, both as `Weighed`, and the statement that decided.
+What does not: how it is decided (evaluate).
 
 Law: a decision names the statement that decided, or says in `reason` why none did.
 
@@ -11,7 +11,7 @@ of `reason`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +19,40 @@ from s3al.auth.principal import Principal
 
 Effect = Literal["allow", "explicit-deny", "implicit-deny"]
 ContextValue = str | list[str]
+
+
+class ConditionKeys(Mapping[str, ContextValue]):
+    """The condition keys of a request, gathered when one of them is first asked for, as most policies ask for none.
+
+    was_asked: whether anything that was decided so far may hang on them.
+    """
+
+    __slots__ = ("_found", "_gather")
+
+    def __init__(self, gather: Callable[[], Mapping[str, ContextValue]]) -> None:
+        self._gather = gather
+        self._found: Mapping[str, ContextValue] | None = None
+
+    def __repr__(self) -> str:
+        return f"ConditionKeys(was_asked={self.was_asked})"
+
+    @property
+    def was_asked(self) -> bool:
+        return self._found is not None
+
+    def __getitem__(self, name: str) -> ContextValue:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> Mapping[str, ContextValue]:
+        if self._found is None:
+            self._found = self._gather()
+        return self._found
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ Sources: KMS Developer Guide, "Policy evaluation", "Condition keys"; cross-accou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
 
 from s3al.auth.authorized import Authorized, grant
-from s3al.auth.decision import AccessRequest, Decision, Weighed, refusal_message
+from s3al.auth.decision import AccessRequest, ConditionKeys, Decision, Weighed, refusal_message
 from s3al.auth.policy import Policy, PolicyKind
 from s3al.auth.principal import Principal
 from s3al.errors import AccessError, RequestError
@@ -36,7 +36,7 @@ from s3al.store.catalog import change_counter
 from s3al.store.database import Rows
 from s3al.store.key_grants import GrantRow
 from s3al.store.keystore import KeyRow
-from s3al.store.settled import settled
+from s3al.store.settled import settled, settled_where
 
 T = TypeVar("T")
 Context = dict[str, str | list[str]]
@@ -106,8 +106,11 @@ def on_key(action: str, *, aliases: bool = False) -> Checks[Kms]:
 
 def key_check(rows: Rows, call: Call, action: str, named: NamedKey, *, pairs: Mapping[str, str] | None = None) -> Check:
     """pairs: the encryption context, where the operation has one."""
-    context = key_context(rows, named) | request_tags(call) | encryption_context(pairs) | _parameters(call)
-    return Check(action, named.row.arn, context)
+
+    def gather() -> Context:
+        return key_context(rows, named) | request_tags(call) | encryption_context(pairs) | _parameters(call)
+
+    return Check(action, named.row.arn, ConditionKeys(gather))
 
 
 def authorize(rows: Rows, call: Call, kms: Kms) -> Authorized:
@@ -141,10 +144,10 @@ _FROM_CIPHERTEXT: Mapping[str, str] = {"kms:Decrypt": "KeyId", "kms:ReEncryptFro
 
 
 def _decide_check(rows: Rows, call: Call, check: Check, kms: Kms) -> Decision:
-    context = global_context(call) | dict(check.context)
-    identity = kms.identities.of(rows, call.principal)
+    context = ConditionKeys(lambda: global_context(call) | dict(check.context))
     if ":key/" not in check.resource:
-        return _decide_account(AccessRequest(call.principal, check.action, check.resource, context), identity)
+        request = AccessRequest(call.principal, check.action, check.resource, dict(context))
+        return _decide_account(request, kms.identities.of(rows, call.principal))
     key = _key_of_arn(rows, check.resource, call.now_ms)
     if key is None:
         raise RequestError("NotFoundException", f"Key '{check.resource}' does not exist")
@@ -158,7 +161,7 @@ def _decide_check(rows: Rows, call: Call, check: Check, kms: Kms) -> Decision:
         retired=retiring_grant(rows, call)[1] if check.action == "kms:RetireGrant" else None,
     )
     try:
-        return decide(rows, question, identity)
+        return decide(rows, question, kms)
     except AccessError:
         if check.action in _FROM_CIPHERTEXT and not call.params.get(_FROM_CIPHERTEXT[check.action]):
             raise hidden_key() from None
@@ -169,11 +172,22 @@ def _key_of_arn(rows: Rows, arn: str, now_ms: int) -> KeyRow | None:
     return existing_key(rows, arn.rpartition("/")[2], arn.split(":")[3], now_ms)
 
 
-def decide(rows: Rows, question: Question, identity: Identity) -> Decision:
-    """The decision that allows. Raises AccessDeniedException."""
-    weighed = weigh(rows, question, identity)
-    if weighed.decision.allows:
-        return weighed.decision
+def decide(rows: Rows, question: Question, kms: Kms) -> Decision:
+    """The decision that allows. Raises AccessDeniedException.
+
+    One that policies made without a look at any condition key is kept for as long as the change counter stands.
+    """
+    name = (decide, question.principal, question.action, question.key)
+    return settled_where(rows, name, lambda: _decided(rows, question, kms))
+
+
+def _decided(rows: Rows, question: Question, kms: Kms) -> tuple[Decision, bool]:
+    """The decision, and whether it would be the same for every request of this caller."""
+    weighed = weigh(rows, question, kms.identities.of(rows, question.principal))
+    context, decision = weighed.request.context, weighed.decision
+    if decision.allows:
+        return decision, decision.grant_id is None and isinstance(context, ConditionKeys) and not context.was_asked
+    weighed = replace(weighed, request=replace(weighed.request, context=dict(context)))  # outlives the call
     if question.principal.account_id != question.key.account_id:
         raise foreign_refusal(question.principal.arn).with_weighed(weighed)
     message = refusal_message(weighed.request, weighed.decision)
@@ -188,10 +202,9 @@ _OPERATION_OF: Mapping[str, str] = {"ReEncryptFrom": "ReEncrypt", "ReEncryptTo":
 
 def weigh(rows: Rows, question: Question, identity: Identity) -> Weighed:
     """Ask the key's policy and the caller's own, and the key's grants if no policy denies."""
-    context = {**question.context, "aws:ResourceAccount": question.key.account_id}
-    if question.principal.account_id is not None:
-        context["kms:CallerAccount"] = question.principal.account_id
-    request = AccessRequest(question.principal, question.action, question.key.arn, context)
+    request = AccessRequest(
+        question.principal, question.action, question.key.arn, ConditionKeys(lambda: _whole_context(question))
+    )
     action = question.action.removeprefix("kms:")
     foreign = question.principal.account_id != question.key.account_id
     if foreign and _OPERATION_OF.get(action, action) not in CROSS_ACCOUNT:
@@ -208,6 +221,13 @@ def weigh(rows: Rows, question: Question, identity: Identity) -> Weighed:
     if decision.effect == "implicit-deny":
         decision = _by_grant(rows, question, request, identity) or decision
     return Weighed(request, decision, question.key.account_id)
+
+
+def _whole_context(question: Question) -> Context:
+    context: Context = {**question.context, "aws:ResourceAccount": question.key.account_id}
+    if question.principal.account_id is not None:
+        context["kms:CallerAccount"] = question.principal.account_id
+    return context
 
 
 def _by_grant(rows: Rows, question: Question, request: AccessRequest, identity: Identity) -> Decision | None:

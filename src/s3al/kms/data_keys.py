@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from s3al.auth.decision import ConditionKeys
 from s3al.crypto.encoding import canonical, canonical_map
 from s3al.crypto.keys import KmsBlob, parse_kms_blob
 from s3al.errors import AccessError, IntegrityError, RequestError
@@ -163,9 +164,8 @@ class DataKeys:
             asker = replace(Asker.of(call), region=bucket.region)
             named = find_named_key(rows, name, asker, aliases=True)
             found = named.row
-            about = through_s3(rows, call, bucket.region, named, context)
-            question = Question(call.principal, f"kms:{operation}", found, about)
-            decide(rows, question, self._kms.identities.of(rows, call.principal))
+            about = ConditionKeys(lambda: through_s3(rows, call, bucket.region, named, context))
+            decide(rows, Question(call.principal, f"kms:{operation}", found, about), self._kms)
             state_after(operation, found, call.now_ms)
             require_usage(found.arn, found.key_usage, operation, ENCRYPT_DECRYPT)
             require_algorithm(found.key_spec, found.key_usage, SYMMETRIC)

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from s3al.auth.decision import Weighed
 from s3al.errors import RequestError
+from s3al.kms import access
 from s3al.kms.data_keys import DataKeys
 from s3al.kms.root import create_store_keys, open_store_keys
 from s3al.kms.root_rotation import RootRotation, rotate_root
 from s3al.kms.seals.keyfile import KeyfileSeal
+from s3al.service.identities import Identity
 from s3al.store import schema
+from s3al.store.database import Rows
 from s3al.store.layout import create_folder
 from s3al.store.sqlite import SqliteDatabase
-from unit.kms.world import ALICE, BUCKET, NOW, OURS, World, policy, refusal, statement
+from unit.kms.world import ALICE, BUCKET, MALLORY, NOW, OURS, World, policy, refusal, statement
 
 STORE_ID = bytes(range(16))
 
@@ -108,3 +112,56 @@ def test_the_root_is_rotated_under_a_running_worker(store: Store) -> None:
         opened = [world.do("Decrypt", CiphertextBlob=one)["Plaintext"] for one in (blob, after)]
         assert opened == [b"before", b"after"]
     assert fresh.row(key_id).account_id == OURS
+
+
+def test_a_decision_that_looked_at_no_condition_is_kept_until_the_counter_moves(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = store.start(), store.start()
+    key_id = one.create_key(Policy=policy(statement(principal={"AWS": ALICE.arn}, action="kms:GenerateDataKey")))
+    weighed: list[str] = []
+
+    def watched(rows: Rows, question: access.Question, identity: Identity) -> Weighed:
+        weighed.append(question.action)
+        return weigh(rows, question, identity)
+
+    weigh = access.weigh
+    monkeypatch.setattr(access, "weigh", watched)
+    for _ in range(3):
+        two.do("GenerateDataKey", by=ALICE, KeyId=key_id, KeySpec="AES_256")
+    assert weighed == ["kms:GenerateDataKey"]
+    for principal, operation in ((MALLORY, "GenerateDataKey"), (ALICE, "GenerateDataKeyWithoutPlaintext")):
+        with pytest.raises(RequestError):
+            two.do(operation, by=principal, KeyId=f"arn:aws:kms:us-east-1:{OURS}:key/{key_id}", KeySpec="AES_256")
+    one.do("PutKeyPolicy", KeyId=key_id, Policy=policy())
+    with pytest.raises(RequestError) as raised:
+        two.do("GenerateDataKey", by=ALICE, KeyId=key_id, KeySpec="AES_256")
+    assert refusal(raised)[0] == "AccessDeniedException"
+
+
+def test_a_decision_that_looked_at_a_condition_is_made_for_each_request(store: Store) -> None:
+    world = store.start()
+    of_others = {"StringNotEquals": {"kms:EncryptionContext:of": "alice"}}
+    key_id = world.create_key(
+        Policy=policy(
+            statement("Deny", {"AWS": ALICE.arn}, "kms:Encrypt", **of_others),
+            statement(principal={"AWS": ALICE.arn}, action="kms:Encrypt"),
+        )
+    )
+    for _ in range(2):
+        assert world.do("Encrypt", by=ALICE, KeyId=key_id, Plaintext=b"p", EncryptionContext={"of": "alice"})
+        with pytest.raises(RequestError) as raised:
+            world.do("Encrypt", by=ALICE, KeyId=key_id, Plaintext=b"p", EncryptionContext={"of": "bob"})
+        assert refusal(raised)[0] == "AccessDeniedException"
+
+
+def test_what_a_grant_allows_is_asked_for_each_request(store: Store) -> None:
+    world = store.start()
+    key_id = world.create_key(Policy=policy())
+    constraints = {"EncryptionContextSubset": {"of": "alice"}}
+    world.do(
+        "CreateGrant", KeyId=key_id, GranteePrincipal=ALICE.arn, Operations=["Encrypt"], Constraints=constraints
+    )  # fmt: skip
+    assert world.do("Encrypt", by=ALICE, KeyId=key_id, Plaintext=b"p", EncryptionContext={"of": "alice"})
+    with pytest.raises(RequestError):
+        world.do("Encrypt", by=ALICE, KeyId=key_id, Plaintext=b"p", EncryptionContext={"of": "bob"})

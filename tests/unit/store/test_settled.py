@@ -12,7 +12,7 @@ from s3al.store.database import Rows
 from s3al.store.key_labels import AliasRow
 from s3al.store.keystore import KeyRow, MaterialRow
 from s3al.store.layout import StoreFolder
-from s3al.store.settled import settled
+from s3al.store.settled import settled, settled_where
 from s3al.store.sqlite import SqliteDatabase
 
 from .conftest import KEY
@@ -143,3 +143,22 @@ def test_whatever_changes_a_key_or_its_names_is_seen_by_every_worker_at_once(
     after = [worker.read_now(everything) for worker in (database, other)]
     assert after[0] == after[1] == database.write_now(everything)
     assert after[0] != before[0]
+
+
+def test_what_does_not_last_is_found_again(database: SqliteDatabase) -> None:
+    found: list[str] = []
+
+    def look(name: str, *, lasts: bool) -> str:
+        def find() -> tuple[str, bool]:
+            found.append(name)
+            return name, lasts
+
+        return database.read_now(lambda rows: settled_where(rows, name, find))
+
+    for _ in range(2):
+        assert look("kept", lasts=True) == "kept"
+        assert look("asked again", lasts=False) == "asked again"
+    assert found == ["kept", "asked again", "asked again"]
+    database.write_now(meta.bump)
+    look("kept", lasts=True)
+    assert found[-1] == "kept"
