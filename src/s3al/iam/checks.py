@@ -2,16 +2,18 @@
 
 What lives here: what makes an operation's `checks`. What does not: the decision (access), the operations.
 
-Laws: an entity that is not there is said so only to who might see it; whoever gives tags at the creation needs the
+Laws: an entity that is not there is said so only to who might see it; whoever renames one needs the permission on what
+it becomes as well; whoever gives tags at the creation needs the
 permission to tag as well, with the tags among the condition keys.
 
 Sources: Service Authorization Reference, "Actions, resources, and condition keys for AWS Identity and Access
-Management"; IAM User Guide, "Tag IAM users" and its siblings.
+Management"; IAM User Guide, "Tag IAM users" and its siblings; IAM API Reference, UpdateUser.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from s3al.errors import RequestError
@@ -71,6 +73,27 @@ def on_entity(action: str, find: Find) -> Checks[Iam]:
         return (Check(action, found.arn, {**context, **_request_context(call)}),)
 
     return checks
+
+
+def on_renamed(action: str, find: Find) -> Checks[Iam]:
+    """An action on the entity that the request names, and on what it is renamed to."""
+    kind = _KINDS[find]
+
+    def checks(call: Call, rows: Rows, iam: Iam) -> Iterable[Check]:
+        for check in on_entity(action, find)(call, rows, iam):
+            yield check
+            found = _found(rows, call, find)
+            if found is not None:
+                renamed = new_arn(call, kind, found)
+                yield from () if renamed == check.resource else (replace(check, resource=renamed),)
+
+    return checks
+
+
+def new_arn(call: Call, kind: str, row: UserRow | GroupRow | RoleRow) -> str:
+    """The ARN that a request gives to an entity."""
+    path = call.params.get("NewPath") or row.path
+    return arn_of(row.account_id, kind, path, call.params.get(f"New{kind.capitalize()}Name") or row.name)
 
 
 def _found(rows: Rows, call: Call, find: Find) -> UserRow | GroupRow | RoleRow | None:

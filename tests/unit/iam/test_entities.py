@@ -205,3 +205,79 @@ def test_what_nobody_has_is_no_such_entity(peopled: Any, operation: str) -> None
 
 def test_a_root_may_ask_for_its_own_second_factors(peopled: Any) -> None:
     assert peopled.list_mfa_devices()["MFADevices"] == []
+
+
+# --- conditions and renames
+
+
+@pytest.mark.parametrize("kind", ["user", "group"])
+def test_a_rename_needs_the_permission_on_what_it_becomes(
+    house: House, iam: Any, database: Any, account_id: str, kind: str
+) -> None:
+    name = f"mover-{kind}"
+    server_key = house.workers[0].gateway.services["iam"].ports.server_key
+    person = database.write_now(lambda rows: make_user(rows, server_key, account_id, name))
+    mine = f"arn:aws:iam::{account_id}:{kind}/dev/*"
+    database.write_now(lambda rows: give(rows, person.arn, allow(f"iam:Update{kind.capitalize()}", mine)))
+    named, new = f"{kind.capitalize()}Name", f"New{kind.capitalize()}Name"
+    getattr(iam, f"create_{kind}")(**{named: f"one-{kind}", "Path": "/dev/"})
+    update = getattr(house.client("iam", **person.keys), f"update_{kind}")
+    assert code_of(lambda: update(**{named: f"one-{kind}", "NewPath": "/admin/"})) == "AccessDenied"
+    update(**{named: f"one-{kind}", new: f"two-{kind}"})
+    update(**{named: f"two-{kind}", "NewPath": "/dev/deeper/"})
+    assert code_of(lambda: update(**{named: f"two-{kind}", "NewPath": "/"})) == "AccessDenied"
+    shown = getattr(iam, f"get_{kind}")(**{named: f"two-{kind}"})[kind.capitalize()]
+    assert shown["Path"] == "/dev/deeper/"
+
+
+def test_conditions_on_tags_hold_at_the_creation_and_after(
+    house: House, iam: Any, database: Any, account_id: str
+) -> None:
+    server_key = house.workers[0].gateway.services["iam"].ports.server_key
+    person = database.write_now(lambda rows: make_user(rows, server_key, account_id, "tagger"))
+    only = {"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}, "StringEquals": {"aws:RequestTag/team": "blue"}}
+    database.write_now(
+        lambda rows: give(rows, person.arn, allow("iam:CreateUser"), allow("iam:TagUser", Condition=only))
+    )
+    mine = house.client("iam", **person.keys)
+    wrong = [
+        [{"Key": "team", "Value": "red"}],
+        [{"Key": "team", "Value": "blue"}, {"Key": "admin", "Value": "yes"}],
+        [{"Key": "admin", "Value": "yes"}],
+    ]
+    for tags in wrong:
+        assert code_of(lambda tags=tags: mine.create_user(UserName="held", Tags=tags)) == "AccessDenied"
+    twice = [{"Key": "team", "Value": "blue"}, {"Key": "Team", "Value": "red"}]
+    assert code_of(lambda: mine.create_user(UserName="held", Tags=twice)) in ("AccessDenied", "InvalidInput")
+    mine.create_user(UserName="held", Tags=TAGS)
+    for tags in wrong:
+        assert code_of(lambda tags=tags: mine.tag_user(UserName="held", Tags=tags)) == "AccessDenied"
+    mine.tag_user(UserName="held", Tags=TAGS)
+    assert iam.list_user_tags(UserName="held")["Tags"] == TAGS
+
+
+def test_a_boundary_that_a_condition_requires_is_required_of_every_way(
+    house: House, iam: Any, database: Any, account_id: str
+) -> None:
+    server_key = house.workers[0].gateway.services["iam"].ports.server_key
+    person = database.write_now(lambda rows: make_user(rows, server_key, account_id, "delegate"))
+    bounds = iam.create_policy(PolicyName="bounds", PolicyDocument=ALLOW)["Policy"]["Arn"]
+    required = {"StringEquals": {"iam:PermissionsBoundary": bounds}}
+    names = ("CreateUser", "PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary")
+    actions = [f"iam:{name}" for name in names]
+    database.write_now(lambda rows: give(rows, person.arn, allow(actions, Condition=required)))
+    mine = house.client("iam", **person.keys)
+    assert code_of(lambda: mine.create_user(UserName="bounded")) == "AccessDenied"
+    assert code_of(lambda: mine.create_user(UserName="bounded", PermissionsBoundary=FULL)) == "AccessDenied"
+    mine.create_user(UserName="bounded", PermissionsBoundary=bounds)
+    mine.put_user_policy(UserName="bounded", PolicyName="p", PolicyDocument=ALLOW)
+    assert code_of(lambda: mine.put_user_permissions_boundary(UserName="bounded", PermissionsBoundary=FULL)) == (
+        "AccessDenied"
+    )
+    assert code_of(lambda: mine.delete_user_permissions_boundary(UserName="bounded")) == "AccessDenied"
+    iam.create_user(UserName="unbounded")
+    for act in (
+        lambda: mine.put_user_policy(UserName="unbounded", PolicyName="p", PolicyDocument=ALLOW),
+        lambda: mine.attach_user_policy(UserName="unbounded", PolicyArn=bounds),
+    ):
+        assert code_of(act) == "AccessDenied"

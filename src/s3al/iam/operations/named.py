@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from s3al.auth.authorized import Authorized
 from s3al.iam import access, entities, quotas
-from s3al.iam.checks import on_all, on_entity
+from s3al.iam.checks import new_arn, on_all, on_entity, on_renamed
 from s3al.iam.entities import account_of, group_named, user_named
 from s3al.iam.ports import Iam
 from s3al.iam.registry import OPERATIONS
@@ -49,7 +49,7 @@ def _rename(kind: str, find: Callable[[Rows, Call], Any]) -> Handler[Iam]:
             old = find(rows, call)
             path = call.params.get("NewPath") or old.path
             name = call.params.get(f"New{kind.capitalize()}Name") or old.name
-            arn = entities.arn_of(old.account_id, kind, path, name)
+            arn = new_arn(call, kind, old)
             if not identities.put_identity(rows, replace(old, arn=arn, path=path, name=name), replaces=old.arn):
                 raise entities.exists_already(kind, name)
 
@@ -94,8 +94,8 @@ def _brief_role(row: RoleRow) -> Params:
 
 
 for _operation, _checks, _handler in (
-    ("UpdateUser", on_entity("iam:UpdateUser", user_named), _rename("user", user_named)),
-    ("UpdateGroup", on_entity("iam:UpdateGroup", group_named), _rename("group", group_named)),
+    ("UpdateUser", on_renamed("iam:UpdateUser", user_named), _rename("user", user_named)),
+    ("UpdateGroup", on_renamed("iam:UpdateGroup", group_named), _rename("group", group_named)),
     ("ListUsers", on_all("iam:ListUsers", "user"), _list(_of_account(identities.list_users), "Users", _brief_user)),
     (
         "ListGroups",
