@@ -4,10 +4,11 @@ What lives here: commands, their flags, and what is printed. What does not: what
 `client`).
 
 Laws of the terminal: results go to standard output, everything else to standard error; errors read `s3al:
-what is wrong`, lower case, without a full stop, with a hint on the next line; exit code 2 for what the
-operator must change, 1 for all else. What does not go to a terminal is never wrapped, cut, coloured or
-prompted for, and `--json` gives one stable JSON document. Imports of a command's needs happen inside it, so
-that the base install and `--help` do without the server's libraries.
+what is wrong`, lower case, without a full stop, in one line in which names that others chose are escaped,
+with a hint on the next line; exit code 2 for what the operator must change, 1 for all else. What does not go
+to a terminal is never wrapped, cut, coloured or prompted for, and `--json` gives one stable JSON document.
+Imports of a command's needs happen inside it, so that the base install and `--help` do without the server's
+libraries.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from s3al.commands.prove import command as prove
 from s3al.commands.seals import seals
 from s3al.commands.trail import trail
 from s3al.errors import ConfigError, S3alError
+from s3al.explain.shown import shown
 
 if TYPE_CHECKING:
     from s3al.app import Prepared
@@ -72,7 +74,7 @@ def main() -> None:
     try:
         cli()
     except S3alError as exc:
-        print(f"s3al: {exc}", file=sys.stderr)
+        print(f"s3al: {shown(str(exc))}", file=sys.stderr)
         if exc.advice:
             print(f"      {exc.advice}", file=sys.stderr)
         raise SystemExit(2 if isinstance(exc, ConfigError) else 1) from None
@@ -84,7 +86,7 @@ def main() -> None:
         # What the server answered to a command that speaks through boto3; anything else is a fault of ours.
         if not type(exc).__module__.startswith(("botocore.", "boto3.")):
             raise
-        print(f"s3al: {exc}", file=sys.stderr)
+        print(f"s3al: {shown(str(exc))}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

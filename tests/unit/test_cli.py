@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from s3al import __version__
+from s3al import __version__, cli
+from s3al.errors import ConfigError, S3alError
 
 
 def _run(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -112,3 +113,15 @@ def test_serving_without_the_server_extra_says_what_to_install(tmp_path):
     assert done.returncode == 2
     assert "which is not installed" in done.stderr
     assert "pip install 's3al[server]'" in done.stderr
+
+
+@pytest.mark.parametrize("kind", [ConfigError, S3alError])
+def test_names_in_an_error_do_not_write_to_the_terminal(kind, monkeypatch, capsys):
+    def fail() -> None:
+        raise kind("NoSuchKey: k\x1b[2J\nis not there", advice="look for it")
+
+    monkeypatch.setattr(cli, "cli", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == (2 if kind is ConfigError else 1)
+    assert capsys.readouterr().err == "s3al: NoSuchKey: k\\x1b[2J\\x0ais not there\n      look for it\n"

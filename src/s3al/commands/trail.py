@@ -4,7 +4,8 @@ What lives here: flags, following, printing. What does not: searching (trail.loo
 the folder of a store (offline).
 
 Laws: `verify` ends with 1 when something is wrong, and says of each chain what is first wrong with it; with --data it
-needs no server, only the folder and its seal. What is printed has no secret, as the trail has none.
+needs no server, only the folder and its seal. What is printed has no secret, as the trail has none; a record is one
+line, in which names that others chose are escaped.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import typer
 from s3al import config
 from s3al.commands.connection import AsJson, CaBundle, Endpoint, Profile, Region
 from s3al.errors import ConfigError
+from s3al.explain.shown import shown
 from s3al.own_api_client import Connection, call
 
 trail = typer.Typer(help="The audit trail: who did what with which key.", no_args_is_help=True)
@@ -56,16 +58,16 @@ def tail(
     """The newest records, the last one last."""
     connection = Connection(endpoint_url, profile, region, ca_bundle)
     question = _question(where, account, "", "")
-    shown = json.dumps if as_json else _line
+    worded = json.dumps if as_json else _line
     newest = _newest(connection, question, count)
-    _print(newest, shown)
+    _print(newest, worded)
     while follow:
         time.sleep(_EVERY_S)
         since = newest[-1]["eventTime"] if newest else ""
         known = {event["eventID"] for event in newest}
         fresh = [one for one in _pages(connection, question | {"since": since}) if one["eventID"] not in known]
         fresh.reverse()
-        _print(fresh, shown)
+        _print(fresh, worded)
         at_once = [one for one in newest if fresh and one["eventTime"] == fresh[-1]["eventTime"]]
         newest = at_once + fresh or newest
 
@@ -257,10 +259,10 @@ def _new_file(path: Path) -> Any:
 # --- printing
 
 
-def _print(events: list[dict[str, Any]], shown: Callable[[dict[str, Any]], str]) -> None:
+def _print(events: list[dict[str, Any]], worded: Callable[[dict[str, Any]], str]) -> None:
     for event in events:
         if event["eventName"] != _HIDDEN:
-            typer.echo(shown(event))
+            typer.echo(worded(event))
     sys.stdout.flush()
 
 
@@ -276,7 +278,7 @@ def _line(event: dict[str, Any]) -> str:
     parts += [f"{name}={value}" for name, value in (params.get("encryptionContext") or {}).items()]
     if event.get("errorCode"):
         parts.append(f"REFUSED {event['errorCode']}")
-    return "  ".join(parts)
+    return "  ".join(shown(part) for part in parts)
 
 
 def _verdict(found: dict[str, Any]) -> list[str]:
@@ -286,6 +288,6 @@ def _verdict(found: dict[str, Any]) -> list[str]:
     if found["vouched_number"] is not None:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found["vouched_at"] / 1000))
         lines.append(f"checkpoint {found['vouched_number']} of {at} vouches for all but the newest {found['beyond']}")
-    lines += [f"{name} ends with a record cut short, as a crash leaves it" for name in found["torn"]]
-    lines += [str(TrailFinding(**one)) for one in found["findings"]]
+    lines += [f"{shown(name)} ends with a record cut short, as a crash leaves it" for name in found["torn"]]
+    lines += [shown(str(TrailFinding(**one))) for one in found["findings"]]
     return [*lines, f"{len(found['findings'])} findings"]
