@@ -6,7 +6,7 @@ explanation (explain.refused).
 Laws: remembering delays no answer: refusals gather in memory and are stored together, a moment later, in one
 transaction of their own; of a principal who is refused all the time only some are remembered; a refusal that could not
 be stored is lost, and the request stays refused. No secret is remembered: no body, no header but those that are
-condition keys, no key of a customer.
+condition keys, no key of a customer, and of the page that a request came from no query that is signed.
 """
 
 from __future__ import annotations
@@ -71,11 +71,19 @@ def _weighed_document(weighed: Weighed) -> dict[str, Any]:
     return {
         "action": request.action,
         "resource": request.resource,
-        "context": dict(request.context),
+        "context": {name: _without_signature(value) for name, value in request.context.items()},
         "effect": decision.effect,
         "reason": decision.reason,
         "statement": asdict(statement) if statement else None,
     }
+
+
+def _without_signature(value: ContextValue) -> ContextValue:
+    """A presigned URL, as a Referer may be, lets whoever has it in: its query is left out."""
+    if isinstance(value, str):
+        before, mark, query = value.partition("?")
+        return f"{before}?" if "signature" in query.lower() else before + mark + query
+    return value
 
 
 @dataclass(frozen=True, slots=True)
