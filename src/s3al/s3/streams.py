@@ -40,7 +40,9 @@ from s3al.store.blobs import BlobWriter
 from s3al.wire.checksums import Digests
 
 UNIT_BYTES = 1 << 20
-_FEW_UPLOADS = 8  # up to so many at once take whole units; measured: 32 held 312 MB so, and 247 MB with a quarter
+_FEW_BODIES = (
+    8  # up to so many at once take whole units; measured: 32 uploads held 312 MB so, and 247 MB with a quarter
+)
 _DIRECT_BYTES = 64 * 1024  # bodies up to this size are hashed and sealed on the spot: a thread hop costs more
 _RANDOM_BYTES = 39
 
@@ -126,22 +128,23 @@ def _layer_numbers(layers: int) -> Sequence[int]:
 
 
 class Crowd:
-    """The bodies that this process is taking in: each holds a few units, so that units are smaller when there are many.
+    """The bodies that this process is taking in or sending: each holds a few units, so that units are smaller when
+    there are many.
 
-    Used by one event loop.
+    Counted by one event loop; any thread may ask.
     """
 
     def __init__(self) -> None:
-        self._uploads = 0
+        self._bodies = 0
 
     def __enter__(self) -> None:
-        self._uploads += 1
+        self._bodies += 1
 
     def __exit__(self, *_: object) -> None:
-        self._uploads -= 1
+        self._bodies -= 1
 
     def unit_bytes(self) -> int:
-        return UNIT_BYTES if self._uploads <= _FEW_UPLOADS else UNIT_BYTES // 4
+        return UNIT_BYTES if self._bodies <= _FEW_BODIES else UNIT_BYTES // 4
 
 
 _crowd = Crowd()
@@ -361,7 +364,8 @@ class ObjectReader:
         return open_single(key, place, sealed, segment_bytes=stream.segment_bytes)
 
     def groups(self, spans: Sequence[Span]) -> Generator[list[bytes], None, None]:
-        """Plaintext in groups of at most UNIT_BYTES, one piece a segment."""
+        """Plaintext in groups of at most a unit, one piece a segment. Up to UNIT_BYTES of a stream are one group."""
+        is_short = sum(span.length for span in spans) <= UNIT_BYTES
         for span in spans:
             opened = self.opened(span.at)
             try:
@@ -369,7 +373,7 @@ class ObjectReader:
                 if not span.length:
                     yield opened.stream.pieces(offset, 0)
                 while offset < end:
-                    length = min(end - offset, UNIT_BYTES)
+                    length = min(end - offset, UNIT_BYTES if is_short else _crowd.unit_bytes())
                     pieces = opened.stream.pieces(offset, length)
                     yield pieces
                     offset += length
@@ -453,12 +457,13 @@ async def _send(s3: S3, groups: Generator[list[bytes], None, None], first: list[
     group = first
     ahead: asyncio.Future[list[bytes] | None] | None = None
     try:
-        while group is not None:
-            ahead = loop.run_in_executor(s3.executor, next, groups, None)
-            for piece in group:
-                yield piece
-            group = await ahead
-            ahead = None
+        with _crowd:
+            while group is not None:
+                ahead = loop.run_in_executor(s3.executor, next, groups, None)
+                for piece in group:
+                    yield piece
+                group = await ahead
+                ahead = None
     finally:
         if ahead is not None:
             await asyncio.gather(ahead, return_exceptions=True)

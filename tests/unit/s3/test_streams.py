@@ -119,6 +119,30 @@ def test_many_uploads_at_once_take_smaller_units() -> None:
         assert crowd.unit_bytes() == streams.UNIT_BYTES
 
 
+def test_many_downloads_at_once_take_smaller_units(world: World, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are being sent are counted; what is no longer than a unit is one group all the same."""
+    monkeypatch.setattr(streams, "UNIT_BYTES", 40_000)
+    body = os.urandom(100_000)
+    placed = [at(world.runner.run(store(s3, body)))]
+
+    def longest(length: int) -> int:
+        groups = ObjectReader(s3, KEYS[1], BUCKET, OBJECT).groups(spans_for(placed, 0, length))
+        return max(sum(map(len, group)) for group in groups)
+
+    async def sending(downloads: int) -> tuple[int, int, list[bytes]]:
+        begun = []
+        for _ in range(downloads):
+            answer = await read_spans(s3, ObjectReader(s3, KEYS[1], BUCKET, OBJECT), spans_for(placed, 0, len(body)))
+            assert not isinstance(answer, bytes)
+            begun.append((answer, await anext(answer)))
+        found = longest(len(body)), longest(40_000)
+        return *found, [first + b"".join([piece async for piece in answer]) for answer, first in begun]
+
+    assert world.runner.run(sending(8)) == (40_000, 40_000, [body] * 8)
+    assert world.runner.run(sending(9)) == (10_000, 40_000, [body] * 9)
+    assert longest(len(body)) == 40_000
+
+
 def test_many_bodies_at_once_come_back(world: World, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "UNIT_BYTES", 10_000)
     bodies = [os.urandom(30_000 + number) for number in range(20)]
