@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -41,6 +42,8 @@ _WRAP_HEAD_BYTES = 1 + WRAP_RANDOM_BYTES
 _KMS_LABEL = b"s3al kms wrap v1"
 _KMS_MAGIC = b"s3al\x01"
 _KMS_KEY_ID = re.compile(rb"[0-9A-Za-z_-]{1,64}")  # a UUID or mrk-...; no ':' or '/': never an ARN, never a region
+_NOT_FIELDS = "not the fields of a KMS ciphertext"
+_KEPT_HEADERS = 1024
 _CANNOT_OPEN = "the ciphertext does not open with this key in this place"
 
 
@@ -119,19 +122,27 @@ class KmsBlob:
     sealed: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        lengths = (len(self.material_id), len(self.salt), len(self.iv))
-        if lengths != (MATERIAL_ID_BYTES, SALT_BYTES, IV_BYTES) or not _KMS_KEY_ID.fullmatch(self.key_id.encode()):
-            raise ValueError("not the fields of a KMS ciphertext")
+        _kms_header(self.key_id, self.material_id)
+        if (len(self.salt), len(self.iv)) != (SALT_BYTES, IV_BYTES):
+            raise ValueError(_NOT_FIELDS)
 
     @property
     def header(self) -> bytes:
         """Magic, format version, key id with its length, material id: what the associated data binds."""
-        key_id = self.key_id.encode()
-        return _KMS_MAGIC + bytes((len(key_id),)) + key_id + self.material_id
+        return _kms_header(self.key_id, self.material_id)
 
     def format(self) -> bytes:
         """The blob's bytes; `parse_kms_blob` gives back an equal blob."""
         return self.header + self.salt + self.iv + self.sealed
+
+
+@lru_cache(maxsize=_KEPT_HEADERS)
+def _kms_header(key_id: str, material_id: bytes) -> bytes:
+    """Raises ValueError for what is no KMS key's id or no material's."""
+    named = key_id.encode()
+    if len(material_id) != MATERIAL_ID_BYTES or not _KMS_KEY_ID.fullmatch(named):
+        raise ValueError(_NOT_FIELDS)
+    return _KMS_MAGIC + bytes((len(named),)) + named + material_id
 
 
 def seal_kms(
@@ -144,7 +155,7 @@ def seal_kms(
     if not 0 < len(plaintext) <= MAX_KMS_PLAINTEXT_BYTES or len(random) != WRAP_RANDOM_BYTES:
         raise ValueError("a KMS ciphertext holds 1 to 4096 bytes and takes 28 random bytes")
     salt, iv = random[:SALT_BYTES], random[SALT_BYTES:]
-    header = KmsBlob(key_id, material_id, salt, iv, b"").header
+    header = _kms_header(key_id, material_id)
     message_key = derive(material, _KMS_LABEL, salt)
     associated_data = canonical(header, canonical_map(context))
     return header + random + AESGCM(message_key).encrypt(iv, plaintext, associated_data)

@@ -46,7 +46,7 @@ def compile_json_parser(shape: Shape | None, validation_code: str) -> ParseReque
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = _DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise RequestError("SerializationException") from None
     if not isinstance(document, dict):
@@ -63,6 +63,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(text: str) -> float:
     raise ValueError("not a JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def _reader(shape: Shape) -> Convert:
@@ -189,7 +193,7 @@ def compile_json_serializer(operation: str, shape: Shape | None, status: int, ve
             if output:
                 raise ValueError(f"{operation} has no output")
             return Response(status, headers)
-        body = json.dumps(write(output), separators=(",", ":")).encode("ascii")
+        body = _ENCODER.encode(write(output)).encode("ascii")
         return Response(status, headers, body)
 
     return serialize
