@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from s3al.iam.quotas import QUOTAS, SUMMARY
 from s3al.store import identities
 from s3al.store.database import Rows
 from s3al.store.identities import GroupRow, ManagedPolicyRow, OidcProviderRow, RoleRow, UserRow
-from support.house import House
+from support.house import House, open_house
 from support.people import allow, document, trust
 
 ALLOW = document(allow("s3:GetObject"))
@@ -263,3 +266,22 @@ def test_the_summary_says_what_is_enforced(iam: Any) -> None:
     shown = iam.get_account_summary()["SummaryMap"]
     assert {name: shown[name] for name in SUMMARY} == {name: QUOTAS[quota] for name, quota in SUMMARY.items()}
     assert shown["AccountAccessKeysPresent"] == 1 and shown["AccountMFAEnabled"] == 0
+
+
+def test_two_workers_at_once_make_no_more_than_fit(tmp_path: Path) -> None:
+    with open_house(tmp_path / "house", workers=2) as house:
+        workers = [house.client("iam", worker=number) for number in (0, 1)]
+        workers[0].create_user(UserName="racer")
+
+        def create(number: int) -> bool:
+            try:
+                workers[number % 2].create_access_key(UserName="racer")
+            except ClientError as refused:
+                assert refused.response["Error"]["Code"] == "LimitExceeded"
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            made = list(threads.map(create, range(8)))
+        kept = workers[0].list_access_keys(UserName="racer")["AccessKeyMetadata"]
+        assert sum(made) == len(kept) == QUOTAS["AccessKeysPerUser"]

@@ -374,6 +374,46 @@ def test_retention_ends_by_an_empty_document_where_nothing_retains(locked: World
         locked.call("GetObjectRetention", **_NAMED)
 
 
+@pytest.mark.parametrize("write", ["put", "uploaded", "copied"])
+def test_locked_null_version_of_before_versioning_is_replaced_by_no_write(world: World, write: str) -> None:
+    world.bucket()
+    world.call("PutObject", body=_BODY, **_NAMED)
+    upload = {**_NAMED, "UploadId": world.output("CreateMultipartUpload", **_NAMED)["UploadId"]}
+    part = world.output("UploadPart", body=_BODY, PartNumber=1, **upload)
+    world.call("PutBucketVersioning", Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    _configure(world, Mode=COMPLIANCE, Days=1)
+    _retain(world, COMPLIANCE, _SOON, VersionId="null")
+    if write == "put":
+        version_id = _put(world)
+    elif write == "uploaded":  # begun before there was any versioning
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        version_id = world.output("CompleteMultipartUpload", MultipartUpload=parts, **upload)["VersionId"]
+    else:
+        version_id = world.output("CopyObject", CopySource="bucket/key?versionId=null", **_NAMED)["VersionId"]
+    for each in (version_id, "null"):
+        with refused("AccessDenied", _PROTECTED):
+            world.call("DeleteObject", VersionId=each, **_NAMED)
+    assert _exists(world, "null") and version_id != "null"
+
+
+def test_bypass_is_asked_for_each_key_of_many(locked: World) -> None:
+    _configure(locked, Mode=GOVERNANCE, Days=1)
+    ann = locked.know(user_of(OWNER))
+    whole = {"Effect": "Allow", "Principal": {"AWS": ann.arn}, "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"}
+    part = {**whole, "Effect": "Deny", "Action": "s3:BypassGovernanceRetention", "Resource": "arn:aws:s3:::bucket/no*"}
+    document = {"Version": "2012-10-17", "Statement": [whole, part]}
+    locked.call("PutBucketPolicy", Bucket="bucket", Policy=json.dumps(document))
+    put = {"body": _BODY, "headers": _MD5, "Bucket": "bucket"}
+    wanted = [{"Key": key, "VersionId": locked.output("PutObject", Key=key, **put)["VersionId"]}
+              for key in ("yes-1", "no-1", "yes-2", "no-2")]  # fmt: skip
+    asked: dict[str, Any] = {"Bucket": "bucket", "Delete": {"Objects": wanted}, "as_": ann}
+    assert len(locked.output("DeleteObjects", **asked)["Errors"]) == 4
+    answer = locked.output("DeleteObjects", BypassGovernanceRetention=True, **asked)
+    assert [one["Key"] for one in answer["Deleted"]] == ["yes-1", "yes-2"]
+    assert [one["Key"] for one in answer["Errors"]] == ["no-1", "no-2"]
+    assert [_exists(locked, one["VersionId"]) for one in wanted] == [False, True, False, True]
+
+
 def test_encryption_of_a_locked_version_is_not_changed(locked: World) -> None:
     _put(locked, ObjectLockLegalHoldStatus="ON")
     target = {"SSEKMS": {"KMSKeyArn": f"arn:aws:kms:us-east-1:{OWNER}:key/one"}}
