@@ -2,7 +2,8 @@
 
 What lives here: flags and printing. What does not: the proof (prove).
 
-Law: exit code 0 sound, 1 findings or a report that was changed, 2 could not run.
+Laws: exit code 0 sound, 1 findings or a report that was changed, 2 could not run; names of files, and what a report
+says, are escaped.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import typer
 from s3al import config
 from s3al.commands.connection import AsJson
 from s3al.errors import ConfigError, IntegrityError, S3alError
+from s3al.explain.shown import shown
 
 if TYPE_CHECKING:
     from s3al.prove import Progress, Proof
@@ -83,8 +85,8 @@ def _verify(path: Path, signer: str | None, *, as_json: bool) -> None:
         told = {name: document[name] for name in ("store_id", "at", "public_key")}
         typer.echo(json.dumps(told | {"findings": findings, "signer_compared": signer is not None}))
         return
-    typer.echo(f"as it was signed: store {document['store_id']}, {document['at']}, {findings} findings")
-    typer.echo(f"signed by {document['public_key']}")
+    typer.echo(f"as it was signed: store {shown(document['store_id'])}, {shown(document['at'])}, {findings} findings")
+    typer.echo(f"signed by {shown(document['public_key'])}")
     if signer is None:
         typer.echo("compare that key with the one that `s3al prove` tells of the store, or name it with --signer")
 
@@ -134,9 +136,9 @@ def _lines(proof: dict[str, Any]) -> list[str]:
     if proof["windows"]:
         lines.append(
             f"{proof['windows']} windows looked at, the most uneven by {proof['most_uneven']} standard deviations"
-            + (f": {proof['most_uneven_where']}" if proof["most_uneven_where"] else "")
+            + (f": {shown(proof['most_uneven_where'])}" if proof["most_uneven_where"] else "")
         )
-    lines += [f"{seen['what']} {seen['where']}: {SEEN[seen['what']]}" for seen in proof["findings"]]
+    lines += [f"{seen['what']} {shown(seen['where'])}: {SEEN[seen['what']]}" for seen in proof["findings"]]
     if proof["signature"]:
         lines.append(f"signed by {proof['public_key']}")
     return [*lines, f"{len(proof['findings'])} findings, in {proof['seconds']:.1f} s"]

@@ -26,6 +26,7 @@ from s3al.store.database import Rows
 
 _LABEL: Final = b"proof signer"
 _SIGNATURE: Final = ("public_key", "signature")
+_TOLD: Final = ("store_id", "at")  # of a report, beside its findings
 
 
 def signer_of(rows: Rows, service_key: ServiceKeys) -> Ed25519PrivateKey:
@@ -57,8 +58,8 @@ def verified(text: str | bytes) -> dict[str, Any]:
         if document["format"] != FORMAT:
             raise ValueError
         key, signature = document["public_key"], document["signature"]
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError("this is no report of a proof", advice="give what `s3al prove DIR --json` answered") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _no_report() from None
     if key is None or signature is None:
         raise ConfigError("the report is not signed", advice="a proof made with the root key is")
     try:
@@ -67,8 +68,14 @@ def verified(text: str | bytes) -> dict[str, Any]:
         )
     except (ValueError, TypeError, InvalidSignature):
         raise IntegrityError("the report is not what was signed") from None
+    if not (isinstance(document.get("findings"), list) and all(isinstance(document.get(name), str) for name in _TOLD)):
+        raise _no_report()  # whoever it was that signed it
     found: dict[str, Any] = document
     return found
+
+
+def _no_report() -> ConfigError:
+    return ConfigError("this is no report of a proof", advice="give what `s3al prove DIR --json` answered")
 
 
 def _signed_bytes(document: dict[str, Any]) -> bytes:

@@ -218,7 +218,7 @@ def load_exported(path: Path) -> Checkpoint:
     """A checkpoint that was exported. Raises ConfigError if there is none."""
     try:
         return Checkpoint.from_json(json.loads(path.read_bytes()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} holds no checkpoint", advice="give the file that --to wrote") from error
     except IntegrityError as error:
         raise ConfigError(f"{path}: {error}", advice="fetch it from where it was kept") from error

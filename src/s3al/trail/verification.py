@@ -162,7 +162,10 @@ def _is_unlisted(folder: TrailFolder, incarnation: str, known: set[str], files: 
     """A chain without records is none: its process died between making the file and listing it."""
     if incarnation in known or incarnation not in files:
         return False
-    return any(True for _ in folder.read(incarnation, files[incarnation][0]).frames())
+    try:
+        return any(True for _ in folder.read(incarnation, files[incarnation][0]).frames())
+    except StoreError:  # said already: its file is none
+        return False
 
 
 def _verify_one(

@@ -52,7 +52,19 @@ def test_without_the_root_key_there_is_no_signature_and_none_is_claimed():
         verified(json.dumps(report))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": "s3al proof v1"}', '{"format": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"format": "s3al proof v1"}', '{"format": 1}', b"\xff\xfe", "[" * 100_000]
+)
 def test_what_is_no_report_is_refused(text):
     with pytest.raises(ConfigError, match="no report"):
         verified(text)
+
+
+@pytest.mark.parametrize("changed", [{"findings": None}, {"findings": 3}, {"at": 1}, {"store_id": ["x"]}])
+def test_what_somebody_signed_is_no_report_for_that(changed):
+    class Said:
+        def document(self):
+            return PROOF.document() | {"format": "s3al proof v1"} | changed
+
+    with pytest.raises(ConfigError, match="no report"):
+        verified(json.dumps(signed(Said(), SIGNER)))

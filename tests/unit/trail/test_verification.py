@@ -110,6 +110,18 @@ def test_a_removed_file_is_named(place: Place) -> None:
     assert place.verify().findings[0].what == "file-missing"
 
 
+@pytest.mark.parametrize("planted", ["a folder", "nothing", "another chain's file"])
+def test_what_stands_under_a_name_of_a_chain_is_a_finding_and_ends_nothing(place: Place, planted: str) -> None:
+    path = place.folder.path / "fedcba9876543210.000000"
+    if planted == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(first_file(place).read_bytes() if planted == "another chain's file" else b"")
+    verified = place.verify()
+    assert verified.records == 12
+    assert verified.findings[0].where.startswith("fedcba9876543210")
+
+
 def test_a_chain_without_files_is_missing(place: Place) -> None:
     for number in place.folder.chains()[NAME]:
         (place.folder.path / f"{NAME}.{number:06d}").unlink()
