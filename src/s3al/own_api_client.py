@@ -109,9 +109,10 @@ def _endpoint(session: Session) -> str:
 def _answer(status: int, content: bytes) -> dict[str, Any]:
     try:
         document: Any = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if status == 200 and isinstance(document, dict):
         return document
-    error = document.get("error", {}) if isinstance(document, dict) else {}
+    said = document.get("error") if isinstance(document, dict) else None
+    error = said if isinstance(said, dict) else {}
     raise S3alError(f"{error.get('code', status)}: {error.get('message', 'the server gave no reason')}")
