@@ -10,9 +10,8 @@ does not: copying (store.copying), the ledger's lines (ledger), commands.
 
 Laws: a backup opens with any seal that its own store.json names, and with nothing else; it is in the ledger before it
 is whole; seals and root stand still while it is taken. A restore writes store.json last, so that a store that is there
-is whole; it never overwrites one, nor mixes its trail with one that goes on after the backup; a key that the ledger
-calls destroyed does not come back, and without a ledger that knows this backup nothing is restored unless the operator
-insists.
+is whole; it never overwrites one; a key that the ledger calls destroyed does not come back, and without a ledger that
+knows this backup nothing is restored unless the operator insists.
 
 Source: spec/key-hierarchy.md, Backups.
 """
@@ -117,8 +116,6 @@ def restore(source: Path, data: Path, choice: SealChoice, *, without_ledger: boo
     folder = _empty_store(data)
     lock = lock_store(folder)
     try:
-        for path in _half_copied_trail(backup.trail, folder.trail):
-            path.unlink()
         fresh = folder.catalog.with_name("catalog.db.new")
         for half_made in (fresh, *(fresh.with_name(f"{fresh.name}-{end}") for end in ("wal", "shm"))):
             half_made.unlink(missing_ok=True)
@@ -187,24 +184,6 @@ def _empty_store(data: Path) -> StoreFolder:
         if path.exists():
             raise ConfigError(f"{path} is there already", advice="a restore overwrites nothing: move it away first")
     return folder
-
-
-def _half_copied_trail(source: Path, target: Path) -> list[Path]:
-    """What an interrupted restore left of the trail. Raises ConfigError if anything else is there: the restored catalog
-    would not know those records, and they are the only ones of what happened since."""
-    found = sorted(target.iterdir()) if target.exists() else []
-    for path in found:
-        copied = source / path.name
-        if path.is_symlink() or not path.is_file() or not copied.is_file() or not _begins_with(copied, path):
-            raise ConfigError(
-                f"{target} holds a trail that is not this backup's",
-                advice="move it away first, and keep it: it may say what happened since the backup",
-            )
-    return found
-
-
-def _begins_with(whole: Path, part: Path) -> bool:
-    return whole.read_bytes().startswith(part.read_bytes())
 
 
 def _leave_out(path: Path, catalog_key: bytes, folder: StoreFolder, destroyed: set[tuple[str, str]]) -> tuple[str, ...]:

@@ -297,39 +297,6 @@ def test_a_restore_that_was_killed_is_no_store_and_is_done_again(
     assert done.missing_blobs == 0
 
 
-@pytest.mark.parametrize(
-    "there", [{"a.000000": b"as backed up, and more"}, {"b.000000": b""}, {"checkpoints": b"one, two"}]
-)
-def test_a_trail_that_goes_on_after_the_backup_is_not_mixed_with_it(
-    store: KeyStoreFolder, there: dict[str, bytes]
-) -> None:
-    source = take(store)
-    (source / "trail" / "a.000000").write_bytes(b"as backed up")
-    (source / "trail" / "checkpoints").write_bytes(b"one")
-    trail = store.place / "restored" / "trail"
-    trail.mkdir(parents=True)
-    for name, content in there.items():
-        (trail / name).write_bytes(content)
-    with pytest.raises(ConfigError, match="a trail that is not this backup's") as caught:
-        bring_back(store, source)
-    assert "move it away" in caught.value.advice
-    assert {path.name: path.read_bytes() for path in trail.iterdir()} == there
-    assert not (store.place / "restored" / "catalog.db").exists()
-    trail.rename(store.place / "kept")
-    folder, _ = bring_back(store, source)
-    assert (folder.trail / "a.000000").read_bytes() == b"as backed up"
-
-
-def test_what_a_killed_restore_copied_of_the_trail_is_copied_anew(store: KeyStoreFolder) -> None:
-    source = take(store)
-    (source / "trail" / "a.000000").write_bytes(b"whole")
-    trail = store.place / "restored" / "trail"
-    trail.mkdir(parents=True)
-    (trail / "a.000000").write_bytes(b"who")
-    folder, _ = bring_back(store, source)
-    assert (folder.trail / "a.000000").read_bytes() == b"whole"
-
-
 def test_a_folder_in_use_is_not_restored_into(store: KeyStoreFolder) -> None:
     source = take(store)
     for file in store.folder.path.iterdir():
