@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from s3al.errors import ConfigError
 from s3al.server.tls import CA_LIFETIME, RENEW_BEFORE, SERVER_LIFETIME, automatic_pair, given_pair
+from support.processes import eventually
 from support.raw_http import request
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -129,11 +130,9 @@ def test_sighup_makes_workers_read_a_new_certificate(start_stand_in, tmp_path):
     before = ssl.get_server_certificate(("127.0.0.1", server.port))
     (folder / "server.pem").unlink()
     new = _make(folder, now=datetime.now(UTC))
-    worker = server.workers()
+    (worker,) = server.workers()
     server.process.send_signal(1)
-    from support.processes import eventually
-
-    eventually("a new worker", lambda: server.workers() and server.workers() != worker)
+    eventually("the worker has given way", lambda: worker not in server.workers())
     after = ssl.get_server_certificate(("127.0.0.1", server.port))
     assert after != before
     assert after in new.certificate.read_text()
