@@ -116,15 +116,20 @@ def copy_blobs(source: Path, target: Path, names: list[str]) -> Copied:
 
 def copy_files(source: Path, target: Path, chosen: Callable[[str], bool]) -> int:
     """The files of a folder with such names, each as far as it goes now, also while it grows; durable when this
-    returns. What the target has already stays. Returns how many were copied."""
+    returns. What the target has already stays, unless it is shorter, as a copy that was interrupted. Returns how many
+    were copied."""
     target.mkdir(mode=0o700, exist_ok=True)
     copied = 0
     for path in sorted(source.iterdir()) if source.exists() else ():
-        if chosen(path.name) and path.is_file() and not path.is_symlink() and not (target / path.name).exists():
+        if chosen(path.name) and path.is_file() and not path.is_symlink() and _is_short(target / path.name, path):
             copy_file(path, target / path.name)
             copied += 1
     sync_folder(target)
     return copied
+
+
+def _is_short(copy: Path, whole: Path) -> bool:
+    return not copy.exists() or copy.stat().st_size < whole.stat().st_size
 
 
 def copy_file(source: Path, target: Path) -> int:
