@@ -87,6 +87,8 @@ class TrailFolder:
     def read(self, incarnation: str, number: int) -> TrailFile:
         """Raises StoreError if it cannot be read."""
         name = file_name(incarnation, number)
+        if self._blocks(name):
+            raise StoreError(f"the file {name} of the trail cannot be read: it is a pipe or a device")
         try:
             raw = (self.path / name).read_bytes()
         except OSError as error:
@@ -97,8 +99,15 @@ class TrailFolder:
             head = None
         return TrailFile(name, head, raw)
 
+    def _blocks(self, name: str) -> bool:
+        """Whether something planted under this name would keep its reader waiting."""
+        path = self.path / name
+        return path.exists() and not path.is_file() and not path.is_dir()
+
     def opened_at(self, incarnation: str, number: int) -> int:
         """When a file was begun (UTC ms); 0 if it does not say."""
+        if self._blocks(file_name(incarnation, number)):
+            return 0
         try:
             with (self.path / file_name(incarnation, number)).open("rb") as file:
                 return FileHead.decode(file.read(HEAD_BYTES)).opened_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -110,11 +111,13 @@ def test_a_removed_file_is_named(place: Place) -> None:
     assert place.verify().findings[0].what == "file-missing"
 
 
-@pytest.mark.parametrize("planted", ["a folder", "nothing", "another chain's file"])
+@pytest.mark.parametrize("planted", ["a folder", "a pipe", "nothing", "another chain's file"])
 def test_what_stands_under_a_name_of_a_chain_is_a_finding_and_ends_nothing(place: Place, planted: str) -> None:
     path = place.folder.path / "fedcba9876543210.000000"
     if planted == "a folder":
         path.mkdir()
+    elif planted == "a pipe":
+        os.mkfifo(path)
     else:
         path.write_bytes(first_file(place).read_bytes() if planted == "another chain's file" else b"")
     verified = place.verify()
