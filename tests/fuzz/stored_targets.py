@@ -12,16 +12,22 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from s3al.client.errors import ClientConfigError, DecryptionError, EnvelopeError, S3EncryptionClientError
 from s3al.client.formats.content import opener
 from s3al.client.formats.envelope import decode, entries_of
 from s3al.client.formats.ranges import parse_range
 from s3al.client.formats.text import decode_description, decode_instruction_file
-from s3al.errors import IntegrityError, RequestError
+from s3al.errors import ConfigError, IntegrityError, RequestError
 from s3al.kms.imports import ImportToken
+from s3al.prove.proof import FORMAT as PROOF
+from s3al.prove.signing import verified
 from s3al.s3.records import Records, split_private_records
 from s3al.s3.sse import _caller_context
 from s3al.store.catalog import VersionRow
+from s3al.trail.checkpoints import ChainState, Checkpoint, Signer
+from s3al.trail.frames import HEAD_BYTES, FileHead, framed, frames
 
 Parts = tuple[Callable[[bytes], object], tuple[bytes, ...], tuple[type[Exception], ...]]
 
@@ -55,6 +61,38 @@ def object_record(data: bytes) -> None:
 
 def import_token(data: bytes) -> None:
     ImportToken.open(data, KEY, SimpleNamespace(key_id="key"), now_ms=0)  # type: ignore[arg-type]
+
+
+def trail_file(data: bytes) -> None:
+    try:
+        assert FileHead.decode(data).encode() == data[:HEAD_BYTES]
+    finally:
+        ends = [HEAD_BYTES, *(frame.end for frame in frames(data, HEAD_BYTES))]
+        assert ends == sorted(set(ends))
+        assert len(ends) == 1 or ends[-1] <= len(data)
+
+
+def checkpoint(data: bytes) -> None:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    found = Checkpoint.from_json(document)
+    assert found.key == _SIGNED.key, "a checkpoint that nobody signed was believed"
+
+
+def report(data: bytes) -> None:
+    verified(data)
+    raise AssertionError("a report that nobody signed was believed")
+
+
+_SIGNED = Signer(Ed25519PrivateKey.from_private_bytes(KEY)).sign(
+    Checkpoint(ID, 1, 2, {"0123456789abcdef": ChainState(1, bytes(32), 1, HEAD_BYTES)})
+)
+_CHECKPOINT = json.dumps(_SIGNED.to_json()).encode()
+_NO_NUMBER = _CHECKPOINT.replace(b'"number": 1', b'"number": 1e400')
+_HEADED = FileHead(bytes(32), "0123456789abcdef", 1, 0, 0, bytes(32)).encode()
+_REPORT = {"format": PROOF, "store_id": ID.hex(), "at": "", "findings": [], "public_key": KEY.hex(), "signature": "00"}
 
 
 def client_object(data: bytes) -> None:
@@ -96,6 +134,9 @@ _CLIENT = (S3EncryptionClientError,)
 STORED: dict[str, Parts] = {
     "object records": (object_record, (), (IntegrityError,)),
     "private manifests": (split_private_records, (b'["AAAA", "AAAA"]',), (IntegrityError,)),
+    "trail files": (trail_file, (_HEADED, _HEADED + framed(0, bytes(40)) + framed(1, bytes(50))), (IntegrityError,)),
+    "checkpoints": (checkpoint, (_CHECKPOINT, _NO_NUMBER), (IntegrityError,)),
+    "reports of proofs": (report, (json.dumps(_REPORT).encode(),), (IntegrityError, ConfigError)),
     "import tokens": (import_token, (), (RequestError,)),
     "encryption contexts": (
         lambda data: _caller_context(data.decode("latin-1")),

@@ -95,7 +95,7 @@ class Checkpoint:
                 bytes.fromhex(document["signature"]),
             )
             Ed25519PublicKey.from_public_bytes(found.key).verify(found.signature, found.signed_bytes())
-        except (KeyError, TypeError, ValueError, AttributeError, InvalidSignature):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, InvalidSignature):
             raise IntegrityError("a checkpoint is not what was signed") from None
         return found
 
