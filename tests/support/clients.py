@@ -54,7 +54,11 @@ def refused_client(name: str, *arguments: str | Path, environ: dict[str, str], t
 
 
 def write_tree(folder: Path, *, large_bytes: int = 0) -> Path:
-    """Files of all kinds below `folder`: empty, small, with names that need quoting, and a large one if asked for."""
+    """Files of all kinds below `folder`: empty, small, with names that need quoting, and a large one if asked for.
+
+    They are some seconds old: S3 tells times in whole seconds, so that what is sent within the second in which it was
+    written looks older there than here, and is sent again.
+    """
     for number in range(12):
         file = folder / f"folder {number % 3}" / f"file-{number}.bin"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +66,9 @@ def write_tree(folder: Path, *, large_bytes: int = 0) -> Path:
     (folder / "a+b & c=d é 日本.txt").write_text("text")
     if large_bytes:
         (folder / "large.bin").write_bytes(os.urandom(large_bytes))
+    for file in folder.rglob("*"):
+        written = file.stat().st_mtime - 5
+        os.utime(file, (written, written))
     return folder
 
 
